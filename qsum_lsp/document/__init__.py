@@ -1,0 +1,7 @@
+"""Markdown text to sections: pure, without I/O, and knowing nothing of engines."""
+
+from qsum_lsp.document.document import Document, parse
+from qsum_lsp.document.front_matter import FrontMatter, split_front_matter
+from qsum_lsp.document.section import Section
+
+__all__ = ["Document", "FrontMatter", "Section", "parse", "split_front_matter"]

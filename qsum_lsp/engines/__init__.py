@@ -1,0 +1,1 @@
+"""Engines: one protocol, and an adapter for each way of running a model."""

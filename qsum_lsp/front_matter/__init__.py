@@ -1,0 +1,1 @@
+"""Summaries in front matter: their state, and changing one key without changing another byte."""

@@ -1,0 +1,42 @@
+"""Where qsum keeps what it keeps: one folder, moved by ``QSUM_HOME``."""
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+
+def home() -> Path:
+    """The folder of everything the program keeps; not created here."""
+    configured = os.environ.get("QSUM_HOME")
+    return Path(configured).expanduser() if configured else platformdirs.user_cache_path("qsum")
+
+
+def store_path() -> Path:
+    """The SQLite file of cached summaries."""
+    return home() / "store" / "summaries.sqlite3"
+
+
+def models_folder() -> Path:
+    """Model files, one folder an alias."""
+    return home() / "models"
+
+
+def run_folder() -> Path:
+    """Sockets, locks and tokens of running processes."""
+    return home() / "run"
+
+
+def logs_folder() -> Path:
+    """Log files."""
+    return home() / "logs"
+
+
+def compiled_folder() -> Path:
+    """Compile caches of the torch engine and converted weights."""
+    return home() / "compiled"
+
+
+def offline() -> bool:
+    """True where ``QSUM_OFFLINE`` forbids every download."""
+    return os.environ.get("QSUM_OFFLINE", "") not in ("", "0")

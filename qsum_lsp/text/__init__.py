@@ -1,0 +1,1 @@
+"""Plain text: sentences and words, for every part that measures or cuts prose."""
