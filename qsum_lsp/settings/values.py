@@ -1,10 +1,16 @@
 """The settings, each with its default. Names are public: they may be added to, never renamed."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from msgspec import Meta
 
 EngineName = Literal["auto", "llama", "torch", "remote", "extractive"]
 Strategy = Literal["headings", "semantic", "sliding", "hierarchical"]
+Attention = Literal["auto", "flash_attention_2", "flash_attention_3", "flash_attention_4", "sdpa", "eager"]
+
+Positive = Annotated[int, Meta(ge=1)]
+NotNegative = Annotated[int, Meta(ge=0)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,22 +21,20 @@ class Settings:
     model: str = "qwen2.5-coder-1.5b"
     device: str = "auto"
     quantization: Literal["auto", "none", "nf4", "fp4", "int8"] = "auto"
-    attention: Literal[
-        "auto", "flash_attention_2", "flash_attention_3", "flash_attention_4", "sdpa", "eager"
-    ] = "auto"
+    attention: Attention = "auto"
     compile: Literal["auto", "off", "default", "reduce-overhead", "max-autotune"] = "auto"
     speculation: Literal["auto", "off", "prompt-lookup", "draft"] = "auto"
     draft_model: str | None = None
     strategy: Strategy = "headings"
     key: str | None = None
-    max_chars: int | None = None
-    min_words: int = 25
+    max_chars: Annotated[int, Meta(ge=40)] | None = None
+    min_words: NotNegative = 25
     include: tuple[str, ...] = ("*.md", "*.markdown", "*.mdx", "*.qmd", "*.Rmd")
     exclude: tuple[str, ...] = ()
     url: str | None = None
     api_key_env: str | None = None
-    context_tokens: int | None = None
-    memory_mib: int | None = None
-    idle_minutes: float = 30.0
-    hover_wait_ms: int = 800
+    context_tokens: Annotated[int, Meta(ge=512)] | None = None
+    memory_mib: Positive | None = None
+    idle_minutes: Annotated[float, Meta(gt=0)] = 30.0
+    hover_wait_ms: NotNegative = 800
     engine_sharing: bool = True

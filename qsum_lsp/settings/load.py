@@ -1,0 +1,74 @@
+"""Settings files: ``.qsum.toml`` and ``[tool.qsum]`` in ``pyproject.toml``, the nearest first."""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from qsum_lsp.errors import FileError, UsageError
+from qsum_lsp.settings.check import check_settings
+from qsum_lsp.settings.values import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolderSettings:
+    """The settings that hold in a folder.
+
+    ``root`` is the folder of the nearest settings file, which ``include`` and ``exclude`` are relative to;
+    the folder itself where there is none.
+    """
+
+    values: Settings
+    root: Path
+    files: tuple[Path, ...] = ()
+
+
+def load_settings(folder: Path, overrides: Mapping[str, object] | None = None) -> FolderSettings:
+    """The settings for documents in ``folder``: ``overrides`` (already checked), then the files, then defaults.
+
+    Raises UsageError for a file that is no TOML or has an unknown or unfit setting, FileError for one that
+    cannot be read.
+    """
+    merged: dict[str, Any] = {}
+    found = list(_settings_files(folder.resolve()))
+    for _, values in found:
+        for name, value in values.items():
+            merged.setdefault(name, value)
+    merged.update(overrides or {})
+    root = found[0][0].parent if found else folder.resolve()
+    return FolderSettings(values=Settings(**merged), root=root, files=tuple(path for path, _ in found))
+
+
+def _settings_files(folder: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    for parent in (folder, *folder.parents):
+        for path in (parent / ".qsum.toml", parent / "pyproject.toml"):
+            try:
+                modified = path.stat().st_mtime_ns
+            except OSError:
+                continue
+            values = _read(path, modified)
+            if values is not None:
+                yield path, values
+
+
+@lru_cache(maxsize=64)
+def _read(path: Path, modified: int) -> Mapping[str, Any] | None:  # noqa: ARG001 — the time is part of the cache key
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FileError(f"{path}: cannot be read: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        if path.name == "pyproject.toml":
+            return None
+        raise UsageError(f"{path}: is not valid TOML: {error}.") from error
+    if path.name == "pyproject.toml":
+        tools = table.get("tool", {})
+        if not isinstance(tools, dict) or "qsum" not in tools:
+            return None
+        where = f"{path}: [tool.qsum]"
+        if not isinstance(tools["qsum"], dict):
+            raise UsageError(f"{where} must be a table.")
+        return check_settings(tools["qsum"], where=where)
+    return check_settings(table, where=str(path))

@@ -1,0 +1,109 @@
+"""Which files a path stands for, and reading them."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from qsum_lsp.errors import FileError
+from qsum_lsp.files import discover, read_text
+from qsum_lsp.settings import load_settings
+
+
+def make(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text("# Title\n", encoding="utf-8")
+
+
+def found(root: Path, *paths: str) -> list[str]:
+    names = []
+    for item in discover([root / path for path in paths], load_settings(root)):
+        assert not isinstance(item, FileError), item
+        names.append(item.relative_to(root).as_posix())
+    return names
+
+
+def test_a_folder_stands_for_its_markdown(tmp_path: Path) -> None:
+    make(
+        tmp_path,
+        "b.md",
+        "a/x.markdown",
+        "a/y.mdx",
+        "a/z.txt",
+        ".hidden/h.md",
+        "node_modules/p/README.md",
+        "c.qmd",
+    )
+    assert found(tmp_path, ".") == ["b.md", "c.qmd", "a/x.markdown", "a/y.mdx"]
+
+
+def test_a_named_file_is_taken_whatever_its_name_and_only_once(tmp_path: Path) -> None:
+    make(tmp_path, "notes.txt", "a/x.md")
+    assert found(tmp_path, "notes.txt", "a/x.md", "a") == ["notes.txt", "a/x.md"]
+
+
+def test_include_and_exclude_are_relative_to_the_settings_file(tmp_path: Path) -> None:
+    make(tmp_path, "docs/a.md", "docs/old/b.md", "docs/c.txt", "README.md")
+    (tmp_path / ".qsum.toml").write_text('include = ["docs/**/*.md", "*.txt"]\nexclude = ["docs/old/"]\n')
+    assert found(tmp_path, ".") == ["docs/a.md", "docs/c.txt"]
+    assert found(tmp_path, "docs") == ["docs/a.md", "docs/c.txt"]
+
+
+def test_what_git_ignores_is_left_out_as_git_says(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    make(tmp_path, "build/a.md", "docs/keep.md", "docs/skip.md", "docs/sub/skip.md", "docs/sub/other.md")
+    (tmp_path / ".gitignore").write_text("/build/\nskip.md\n")
+    (tmp_path / "docs/sub/.gitignore").write_text("!skip.md\nother.md\n")
+    names = found(tmp_path, ".")
+    ignored = subprocess.run(
+        ["git", "-C", str(tmp_path), "check-ignore", *(str(p) for p in sorted(tmp_path.rglob("*.md")))],
+        capture_output=True, text=True, check=True,
+    ).stdout.split()  # fmt: skip
+    expected = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*.md") if str(p) not in ignored}
+    assert set(names) == expected == {"docs/keep.md", "docs/sub/skip.md"}
+    assert found(tmp_path, "docs/sub") == ["docs/sub/skip.md"]
+
+
+def test_links_are_not_followed(tmp_path: Path) -> None:
+    make(tmp_path, "docs/a.md")
+    (tmp_path / "docs/loop").symlink_to(tmp_path / "docs", target_is_directory=True)
+    (tmp_path / "docs/twin.md").symlink_to(tmp_path / "docs/a.md")
+    assert found(tmp_path, "docs") == ["docs/a.md"]
+
+
+def test_a_missing_path_is_an_error_beside_the_others(tmp_path: Path) -> None:
+    make(tmp_path, "a.md")
+    items = list(discover([tmp_path / "gone.md", tmp_path / "a.md"], load_settings(tmp_path)))
+    assert isinstance(items[0], FileError)
+    assert "there is no such file" in str(items[0])
+    assert items[1] == tmp_path / "a.md"
+
+
+def test_text_comes_as_it_is(tmp_path: Path) -> None:
+    data = "\ufeff# Ünï\r\ncode\rmore\u2028\x0c\n".encode()
+    (tmp_path / "a.md").write_bytes(data)
+    assert read_text(tmp_path / "a.md").encode() == data
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"PNG\0\x01", "looks like a binary file"),
+        (b"fine\nbad \xff\n", "not valid UTF-8 (byte 9, line 2)"),
+        ("# x".encode("utf-16"), "is UTF-16"),
+    ],
+)
+def test_what_is_no_text_is_said(tmp_path: Path, data: bytes, said: str) -> None:
+    (tmp_path / "a.md").write_bytes(data)
+    with pytest.raises(FileError) as caught:
+        read_text(tmp_path / "a.md")
+    assert said in str(caught.value)
+    assert str(tmp_path / "a.md") in str(caught.value)
+
+
+def test_a_folder_or_nothing_is_said(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match="is a folder"):
+        read_text(tmp_path)
+    with pytest.raises(FileError, match="no such file"):
+        read_text(tmp_path / "gone.md")
