@@ -256,7 +256,7 @@ class Store:
     @contextmanager
     def _file_lock(self) -> Iterator[None]:
         """Held while the file is made, migrated or set aside. Raises TimeoutError."""
-        from filelock import FileLock  # noqa: PLC0415 - not needed in the usual case
+        from filelock import FileLock
 
         with FileLock(self.path.with_name(self.path.name + ".lock"), timeout=_BUSY_SECONDS):
             yield
