@@ -1,6 +1,5 @@
-"""The command line."""
+"""The command line: thin commands over the core, each in a module of its own."""
 
+from qsum_lsp.cli.main import main
 
-def main() -> None:
-    """Run ``qsum``."""
-    raise NotImplementedError
+__all__ = ["main"]

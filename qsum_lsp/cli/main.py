@@ -1,0 +1,45 @@
+"""The entry point: runs a command, and turns every error into one message and an exit code."""
+
+import logging
+import os
+import sys
+
+import click
+
+from qsum_lsp.cli.root import root
+from qsum_lsp.errors import QsumError
+from qsum_lsp.logs import log_file, log_to_file
+
+INTERRUPTED = 130
+INTERNAL_ERROR = 70  # EX_SOFTWARE of sysexits.h
+
+
+def main() -> None:
+    """Run ``qsum``."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:  # noqa: PLR0911 — one return for each way to end
+    """Run ``qsum`` with ``arguments``; the exit code."""
+    log_to_file()
+    try:
+        result = root.main(arguments, prog_name="qsum", standalone_mode=False)
+    except click.exceptions.Abort:
+        return INTERRUPTED
+    except KeyboardInterrupt:
+        click.echo("qsum: interrupted; what was finished is kept.", err=True)
+        return INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except QsumError as error:
+        click.echo(f"qsum: {error}", err=True)
+        return error.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing more to say at exit
+        return 0
+    except Exception:
+        logging.getLogger(__name__).exception("internal error in: qsum %s", arguments[:1])
+        click.echo(f"qsum: internal error; this is a bug. The details are in {log_file()}.", err=True)
+        return INTERNAL_ERROR
+    return result if isinstance(result, int) else 0

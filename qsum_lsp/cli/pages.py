@@ -1,0 +1,51 @@
+"""The pages that a command's PATH arguments stand for."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from qsum_lsp.cli.options import Overrides
+from qsum_lsp.cli.terminal import STANDARD_INPUT
+from qsum_lsp.document import Document, parse
+from qsum_lsp.errors import FileError
+from qsum_lsp.files import discover, read_text
+from qsum_lsp.files.read import decode
+from qsum_lsp.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A parsed file and the settings that hold for it."""
+
+    path: Path
+    document: Document
+    settings: Settings
+
+
+def read_pages(paths: Sequence[Path], overrides: Overrides) -> Iterator[Page | FileError]:
+    """The pages in order, each once, or the error that stands in a page's place. Raises UsageError for broken settings."""
+    seen: set[Path] = set()
+    for path in paths:
+        if path == STANDARD_INPUT:
+            yield _read(path, overrides.settings_for(Path.cwd()).values)
+            continue
+        settings = overrides.settings_for(path)
+        for found in discover([path], settings):
+            if isinstance(found, FileError):
+                yield found
+            elif found.absolute() not in seen:
+                seen.add(found.absolute())
+                yield _read(found, overrides.settings_for(found).values)
+
+
+def _read(path: Path, settings: Settings) -> Page | FileError:
+    try:
+        text = (
+            decode(sys.stdin.buffer.read(), name="standard input")
+            if path == STANDARD_INPUT
+            else read_text(path)
+        )
+    except FileError as error:
+        return error
+    return Page(path=path, document=parse(text), settings=settings)
