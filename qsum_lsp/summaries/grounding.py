@@ -1,6 +1,9 @@
 """Does a summary stand in its source? Numbers, names, code, negations and comparisons are held against it."""
 
+import re
 from dataclasses import dataclass
+
+_NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,4 +20,6 @@ class Grounding:
 
 def check_grounding(summary: str, source: str) -> Grounding:
     """Hold ``summary`` against the plain text ``source``."""
-    raise NotImplementedError
+    known = set(_NUMBER.findall(source))
+    missing = dict.fromkeys(number for number in _NUMBER.findall(summary) if number not in known)
+    return Grounding(tuple(f"the number {number}" for number in missing))
