@@ -1,1 +1,6 @@
 """Model files: the catalogue, where they come from, and how they get here."""
+
+from qsum_lsp.models.catalogue import HubSource, ModelEntry, RegistrySource, catalogue, find
+from qsum_lsp.models.files import locate, model_hash
+
+__all__ = ["HubSource", "ModelEntry", "RegistrySource", "catalogue", "find", "locate", "model_hash"]
