@@ -4,8 +4,7 @@ import json
 import re
 import tomllib
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+import yaml
 
 from qsum_lsp.document.document import Document
 from qsum_lsp.document.front_matter import FrontMatter
@@ -37,7 +36,13 @@ def _stated_title(text: str, front_matter: FrontMatter) -> str:
         else:
             # one entry is parsed, not the block: a page's front matter can be long, and broken elsewhere
             entry = _YAML_TITLE.search(content)
-            value = YAML(typ="safe").load(entry.group())["title"] if entry else None
-    except (ValueError, YAMLError, RecursionError, KeyError, TypeError):
+            value = _yaml_title(entry.group()) if entry else None
+    except (ValueError, yaml.YAMLError, RecursionError, KeyError, TypeError):
         return ""
     return " ".join(str(value).split()) if isinstance(value, str | int | float) else ""
+
+
+def _yaml_title(entry: str) -> object:
+    # The base loader leaves scalars as they are written: a title "1.0" or "Yes" is no number and no boolean.
+    value = yaml.load(entry, Loader=getattr(yaml, "CBaseLoader", yaml.BaseLoader))["title"]  # noqa: S506
+    return None if value in ("~", "null") else value

@@ -4,4 +4,13 @@ from qsum_lsp.front_matter.edit import LineStyle, TextEdit, minimal_edit, set_su
 from qsum_lsp.front_matter.errors import FrontMatterError
 from qsum_lsp.front_matter.page import Page, State, read_page
 
-__all__ = ["FrontMatterError", "LineStyle", "Page", "State", "TextEdit", "minimal_edit", "read_page", "set_summary"]
+__all__ = [
+    "FrontMatterError",
+    "LineStyle",
+    "Page",
+    "State",
+    "TextEdit",
+    "minimal_edit",
+    "read_page",
+    "set_summary",
+]

@@ -137,7 +137,10 @@ def _insertion(page: Page, style: LineStyle) -> tuple[int, str]:
     neighbour = titles[0] if titles else entries[-1]
     first_line = max(content.rfind("\n", 0, entries[0].start), content.rfind("\r", 0, entries[0].start)) + 1
     indent = content[first_line : entries[0].start]
-    if content[neighbour.end - 1 : neighbour.end] in ("\n", "\r"):  # a block scalar that keeps its last blank lines
+    if content[neighbour.end - 1 : neighbour.end] in (
+        "\n",
+        "\r",
+    ):  # a block scalar that keeps its last blank lines
         return neighbour.end, indent
     return next_line(content, neighbour.end), indent
 
@@ -224,4 +227,6 @@ def _verify(before: Page, new_text: str, key: str, summary: str, marker: Marker)
         and digest(entry.text) == marker.summary
         and after.marker(entry) == marker
     ):
-        raise FrontMatterError("the summary cannot be written without changing something else; nothing was written")
+        raise FrontMatterError(
+            "the summary cannot be written without changing something else; nothing was written"
+        )

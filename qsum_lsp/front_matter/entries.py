@@ -56,7 +56,7 @@ class Entries:
 
 
 def line_end(text: str, position: int) -> int:
-    """The offset of the line end (``\\r\\n``, ``\\n``, ``\\r``) at or after ``position``, else the text's length."""
+    """The offset of the line end (CR LF, LF or CR) at or after ``position``, else the text's length."""
     ends = [found for found in (text.find("\n", position), text.find("\r", position)) if found >= 0]
     return min(ends, default=len(text))
 

@@ -26,7 +26,9 @@ def read_json(content: str) -> Entries:
             if content.startswith(",", position):
                 position = _skip(content, position + 1)
     except json.JSONDecodeError as error:
-        raise FrontMatterError(f"the front matter is not valid JSON: {error.msg}", line=error.lineno) from error
+        raise FrontMatterError(
+            f"the front matter is not valid JSON: {error.msg}", line=error.lineno
+        ) from error
     except RecursionError as error:
         raise FrontMatterError("the front matter is nested too deeply") from error
     except ValueError as error:

@@ -50,7 +50,7 @@ def parse_json_marker(value: str | None) -> Marker | None:
 def body_digest(body: str) -> str:
     """The digest of what stands below the front matter.
 
-    Line ends count as ``\\n``; blank lines at the beginning and white space at the end do not count, because
+    Line ends of all kinds are the same; blank lines at the beginning and white space at the end do not count, because
     formatters add and remove them. Every other character does.
     """
     lines = body.replace("\r\n", "\n").replace("\r", "\n")

@@ -59,7 +59,9 @@ class Page:
         """The entry of ``key``. Raises FrontMatterError where it stands twice."""
         found = self.entries.named(key)
         if len(found) > 1:
-            raise FrontMatterError(f"the key '{key}' stands twice; remove one", line=self.line(found[1].start))
+            raise FrontMatterError(
+                f"the key '{key}' stands twice; remove one", line=self.line(found[1].start)
+            )
         return found[0] if found else None
 
     def marker(self, entry: Entry) -> Marker | None:

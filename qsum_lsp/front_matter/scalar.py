@@ -7,7 +7,9 @@ from typing import Literal
 
 from qsum_lsp.front_matter.entries import Quoting
 
-_NO_BIDI = dict.fromkeys(map(ord, "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"))
+_NO_BIDI = dict.fromkeys(
+    map(ord, "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
+)
 # A letter first, a space inside and none of these: text in every version of YAML, never a number, date or null.
 _NOT_PLAIN = re.compile(r":(?:\s|$)|\s#|\t")
 

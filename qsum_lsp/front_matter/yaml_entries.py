@@ -5,7 +5,7 @@ cannot run code or grow.
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -17,6 +17,14 @@ _QUOTING: dict[str | None, Quoting] = {"'": "single", '"': "double"}
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 
 Shape = tuple[object, ...]
+
+
+class _Span(NamedTuple):
+    """Where an entry's key begins and ends, and where its value ends."""
+
+    start: int
+    key_end: int
+    end: int
 
 
 def read_yaml(content: str) -> Entries:
@@ -32,23 +40,15 @@ def read_yaml(content: str) -> Entries:
     entries: list[Entry] = []
     anchors: set[str] = {first.anchor} if first.anchor else set()
     aliases: set[str] = set()
-    for event in events:
+    for event in events:  # the loop and _node take turns with one iterator
         if isinstance(event, yaml.MappingEndEvent):
             break
         key, key_end = _node(event, events, anchors, aliases)
         value_event = next(events)
         value, end = _node(value_event, events, anchors, aliases)
         is_plain_key = isinstance(event, yaml.ScalarEvent) and event.tag is None
-        entries.append(
-            _entry(
-                content,
-                event.value if is_plain_key else "",
-                (event.start_mark.index, key_end),
-                value_event,
-                end,
-                (key, value),
-            )
-        )
+        span = _Span(_offset(event.start_mark), key_end, end)
+        entries.append(_entry(content, event.value if is_plain_key else "", span, value_event, (key, value)))
     if next(events, None) is not None:
         raise FrontMatterError("the front matter holds more than one YAML document")
     return Entries(entries=tuple(entries), is_flow=bool(first.flow_style), aliases=frozenset(aliases))
@@ -58,13 +58,14 @@ def _events(content: str) -> Iterator[Any]:
     """The events between the document's start and end; PyYAML's errors become ours."""
     depth = 0
     try:
-        for event in yaml.parse(content, Loader=_LOADER):
+        parsed: Iterator[Any] = yaml.parse(content, Loader=_LOADER)
+        for event in parsed:
             if isinstance(event, yaml.CollectionStartEvent):
                 depth += 1
                 if depth > MAX_DEPTH:
                     raise FrontMatterError(
                         f"the front matter is nested more than {MAX_DEPTH} levels deep",
-                        line=event.start_mark.line + 1,
+                        line=_line(event.start_mark),
                     )
             elif isinstance(event, yaml.CollectionEndEvent):
                 depth -= 1
@@ -88,27 +89,27 @@ def _node(first: Any, events: Iterator[Any], anchors: set[str], aliases: set[str
     shape: list[object] = []
     open_collections: list[bool] = []
     end = first.start_mark.index
-    event = first
+    event: Any = first
     while True:
         if isinstance(event, yaml.ScalarEvent):
             shape.append((event.anchor, event.tag, event.implicit, event.value))
-            end = event.end_mark.index
+            end = _offset(event.end_mark)
         elif isinstance(event, yaml.AliasEvent):
             if event.anchor not in anchors:
                 raise FrontMatterError(
                     f"the front matter uses the YAML alias *{event.anchor}, which nothing defines",
-                    line=event.start_mark.line + 1,
+                    line=_line(event.start_mark),
                 )
             aliases.add(event.anchor)
             shape.append(("alias", event.anchor))
-            end = event.end_mark.index
+            end = _offset(event.end_mark)
         elif isinstance(event, yaml.CollectionStartEvent):
             shape.append((type(event).__name__, event.anchor, event.tag))
             open_collections.append(bool(event.flow_style))
         else:
             shape.append(type(event).__name__)
             if open_collections.pop():
-                end = event.end_mark.index
+                end = _offset(event.end_mark)
         if getattr(event, "anchor", None) and not isinstance(event, yaml.AliasEvent):
             anchors.add(event.anchor)
         if not open_collections:
@@ -116,10 +117,8 @@ def _node(first: Any, events: Iterator[Any], anchors: set[str], aliases: set[str
         event = next(events)
 
 
-def _entry(
-    content: str, key: str, key_span: tuple[int, int], event: Any, end: int, value: tuple[Shape, Shape]
-) -> Entry:
-    start = event.start_mark.index
+def _entry(content: str, key: str, span: _Span, event: Any, value: tuple[Shape, Shape]) -> Entry:
+    start, end = _offset(event.start_mark), span.end
     is_scalar = isinstance(event, yaml.ScalarEvent)
     is_block = is_scalar and event.style in ("|", ">")
     comment_start = end
@@ -131,8 +130,8 @@ def _entry(
             end = max(start + len(content[start:end].rstrip()), comment_start)
     return Entry(
         key=key,
-        start=key_span[0],
-        key_end=key_span[1],
+        start=span.start,
+        key_end=span.key_end,
         value_start=start,
         end=end,
         text=event.value if is_scalar else None,
@@ -143,6 +142,14 @@ def _entry(
         value=value,
         anchor=None if isinstance(event, yaml.AliasEvent) else event.anchor,
     )
+
+
+def _offset(mark: Any) -> int:
+    return int(mark.index)
+
+
+def _line(mark: Any) -> int:
+    return int(mark.line) + 1
 
 
 def _is_null(event: Any) -> bool:

@@ -3,12 +3,31 @@
 from hypothesis import strategies as st
 
 WORDS = st.sampled_from(
-    ["value", "naïve", "日本語", "😀", "it's", 'a "b"', "x: y", "# no", "---", "+++", "}", "{{ page }}", "yes", "1.0", "~", "*a"]
+    [
+        "value",
+        "naïve",
+        "日本語",
+        "😀",
+        "it's",
+        'a "b"',
+        "x: y",
+        "# no",
+        "---",
+        "+++",
+        "}",
+        "{{ page }}",
+        "yes",
+        "1.0",
+        "~",
+        "*a",
+    ]
 )
 TEXTS = st.lists(WORDS, max_size=4).map(" ".join)
 NEWLINES = st.sampled_from(["\n", "\r\n"])
 KEYS = st.lists(
-    st.sampled_from(["title", "date", "tags", "draft", "weight", "aliases", "params", "layout"]), unique=True, max_size=6
+    st.sampled_from(["title", "date", "tags", "draft", "weight", "aliases", "params", "layout"]),
+    unique=True,
+    max_size=6,
 )
 BODIES = st.sampled_from(
     [
@@ -98,11 +117,23 @@ def toml_pages(draw: st.DrawFn) -> str:
 @st.composite
 def json_pages(draw: st.DrawFn) -> str:
     """A page with JSON front matter, indented or on one line."""
-    indent, colon, comma = draw(st.sampled_from([("\n  ", ": ", ","), ("\n\t", " : ", " ,"), ("", ":", ", ")]))
+    indent, colon, comma = draw(
+        st.sampled_from([("\n  ", ": ", ","), ("\n\t", " : ", " ,"), ("", ":", ", ")])
+    )
     members = []
     for key in draw(KEYS):
         value = draw(
-            st.sampled_from(['"a } b"', "1.50", "null", '["x", {"y": "]"}]', '{"summary": "inner"}', '"\\u00e9\\n"', "true"])
+            st.sampled_from(
+                [
+                    '"a } b"',
+                    "1.50",
+                    "null",
+                    '["x", {"y": "]"}]',
+                    '{"summary": "inner"}',
+                    '"\\u00e9\\n"',
+                    "true",
+                ]
+            )
         )
         members.append(f'{indent}"{key}"{colon}{value}')
     text = "{" + comma.join(members) + (indent and "\n") + "}\n" + draw(BODIES)

@@ -22,7 +22,9 @@ NEW = "What it's about."
 COMMENT = marker_for(BODY, NEW).comment
 JSON_MARK = marker_for(BODY, NEW).json_value
 STYLES = st.builds(
-    LineStyle, position=st.sampled_from(["after_title", "last"]), quoting=st.sampled_from(["plain", "single", "double"])
+    LineStyle,
+    position=st.sampled_from(["after_title", "last"]),
+    quoting=st.sampled_from(["plain", "single", "double"]),
 )
 
 # Name, front matter before, front matter after, style.
@@ -62,7 +64,9 @@ CASES: list[tuple[str, str, str, LineStyle]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("before", "after", "style"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+@pytest.mark.parametrize(
+    ("before", "after", "style"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
+)
 @pytest.mark.parametrize("bom", ["", "\ufeff"])
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 def test_bytes(before: str, after: str, style: LineStyle, bom: str, newline: str) -> None:
@@ -74,7 +78,9 @@ def test_bytes(before: str, after: str, style: LineStyle, bom: str, newline: str
 
 def test_no_final_newline() -> None:
     assert set_summary("---\nx: 1\n---", key="summary", summary="Two words.").endswith("\n---")
-    assert set_summary("Some words here", key="summary", summary="Two words.").endswith("---\n\nSome words here")
+    assert set_summary("Some words here", key="summary", summary="Two words.").endswith(
+        "---\n\nSome words here"
+    )
 
 
 def test_page_that_opens_with_a_thematic_break() -> None:
@@ -146,7 +152,9 @@ def _without(data: dict[str, Any], *keys: str) -> str:
 
 @settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(text=PAGES, summary=ATTACKS, style=STYLES)
-@example(text="Words of a body.\n", summary="# qsum:1 000000000000 000000000000", style=LineStyle(quoting="plain"))
+@example(
+    text="Words of a body.\n", summary="# qsum:1 000000000000 000000000000", style=LineStyle(quoting="plain")
+)
 def test_nothing_in_a_summary_changes_anything_else(text: str, summary: str, style: LineStyle) -> None:
     clean = one_line(summary)
     if not clean:
@@ -183,7 +191,10 @@ def test_states_after_one_change(text: str, position: float, character: str) -> 
     page = read_page(new)
     at = page.body_start + int(position * len(page.body.rstrip()))
     assert read_page(new[:at] + character + new[at:]).state("summary") == "stale"
-    assert read_page(new[: page.body_start] + new[page.body_start :].rstrip() + "\n\n").state("summary") == "fresh"
+    assert (
+        read_page(new[: page.body_start] + new[page.body_start :].rstrip() + "\n\n").state("summary")
+        == "fresh"
+    )
     assert read_page(new.replace("about", "aboot", 1)).state("summary") == "edited"
     other_ends = new.replace("\r\n", "\n") if "\r\n" in new else new.replace("\n", "\r\n")
     assert read_page(other_ends).state("summary") == "fresh"
