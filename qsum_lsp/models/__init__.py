@@ -2,5 +2,16 @@
 
 from qsum_lsp.models.catalogue import HubSource, ModelEntry, RegistrySource, catalogue, find
 from qsum_lsp.models.files import locate, model_hash
+from qsum_lsp.models.pull import PullProgress, pull
 
-__all__ = ["HubSource", "ModelEntry", "RegistrySource", "catalogue", "find", "locate", "model_hash"]
+__all__ = [
+    "HubSource",
+    "ModelEntry",
+    "PullProgress",
+    "RegistrySource",
+    "catalogue",
+    "find",
+    "locate",
+    "model_hash",
+    "pull",
+]

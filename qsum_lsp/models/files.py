@@ -20,7 +20,7 @@ def locate(name: str | Path) -> Path | None:
     model = find(name)
     if isinstance(model, Path):
         return model
-    return next((path for path in candidates(model) if _has_size(path, model.size)), None)
+    return next((path for path in candidates(model) if has_size(path, model.size)), None)
 
 
 def own_path(entry: ModelEntry) -> Path:
@@ -46,18 +46,23 @@ def model_hash(path: Path) -> str:
     stay the same. A pulled model is known from its verification. Raises FileError.
     """
     try:
-        real = path.resolve()
-        status = real.stat()
-        identity = [status.st_size, status.st_mtime_ns]
-        kept = _kept_hashes().get(str(real))
-        if isinstance(kept, list) and kept[:2] == identity:
-            return str(kept[2])
-        with real.open("rb") as file:
+        if (known := remembered_hash(path)) is not None:
+            return known
+        with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise FileError(f"The model file {path} cannot be read: {error.strerror or error}.") from error
-    remember_hash(real, digest)
+    remember_hash(path, digest)
     return digest
+
+
+def remembered_hash(path: Path) -> str | None:
+    """The hash of a file that was read before and has not changed since. Raises OSError."""
+    status = path.stat()
+    kept = _kept_hashes().get(str(path.resolve()))
+    if isinstance(kept, list) and kept[:2] == [status.st_size, status.st_mtime_ns]:
+        return str(kept[2])
+    return None
 
 
 def remember_hash(path: Path, digest: str) -> None:
@@ -85,7 +90,8 @@ def _kept_hashes() -> dict[str, object]:
     return kept if isinstance(kept, dict) else {}
 
 
-def _has_size(path: Path, size: int) -> bool:
+def has_size(path: Path, size: int) -> bool:
+    """Whether there is such a file of that size."""
     try:
         return path.stat().st_size == size
     except OSError:
