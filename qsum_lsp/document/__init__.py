@@ -3,6 +3,7 @@
 from qsum_lsp.document.blocks import Block, BlockKind, split_blocks
 from qsum_lsp.document.document import Document, parse
 from qsum_lsp.document.front_matter import FrontMatter, split_front_matter
+from qsum_lsp.document.lines import LineTable
 from qsum_lsp.document.section import Section
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "BlockKind",
     "Document",
     "FrontMatter",
+    "LineTable",
     "Section",
     "parse",
     "split_blocks",

@@ -31,12 +31,10 @@ _HTML_END: dict[str, str | re.Pattern[str]] = {
 _RAW_TEXT_END = re.compile(rf"</(?:{'|'.join(PRE_TAGS)})>", re.IGNORECASE)
 _BLANK_LINE_END = ""
 
-_PLAIN_LINES = re.compile(r"(?:[^\s#>`~<=\-*+_0-9][^\n]*+(?:\n|\Z))++")
 _FENCE_END = re.compile(r"^ {0,3}(`{3,}+|~{3,}+)[ \t]*+$", re.MULTILINE)
 _CLOSING_HASHES = re.compile(r"(?:^|[ \t])#++$")
 _NO_BLOCK = 0
 """A rule's answer where its pattern matches but the block is none; else it is where to read on."""
-_STARTERS = frozenset("#>`~<=-*+_0123456789")
 _CONTAINERS = ("block_quote", "list")
 
 
@@ -65,6 +63,11 @@ class PositionParser(BlockParser):
         "thematic_break": r"(?P<break_1>[-_*])(?:[ \t]*+(?P=break_1)){2}",
         "list": r"(?P<list_2>[*+-]|[0-9]{1,9}[.)])(?=[ \t]|$)",
     }
+
+    STARTERS = frozenset("#>`~<=-*+_0123456789")
+    """What a rule's pattern can begin with."""
+    PLAIN_LINES = re.compile(r"(?:[^\s#>`~<=\-*+_0-9][^\n]*+(?:\n|\Z))++")
+    """Lines that begin with anything else."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -99,7 +102,7 @@ class PositionParser(BlockParser):
         """Take many lines at once where nothing in them can begin or end a block; where the rest begins."""
         leaf = state.leaf
         if leaf is None or leaf.kind == "paragraph":
-            plain = _PLAIN_LINES.match(state.src, position)
+            plain = self.PLAIN_LINES.match(state.src, position)
             if plain is None:
                 return position
             after = plain.end()
@@ -135,7 +138,7 @@ class PositionParser(BlockParser):
                 state.skip_columns(4)
                 state.extend_leaf(state.cursor, state.line_end)
                 return
-            if state.blank or state.src[state.text_start] not in _STARTERS:
+            if state.blank or state.src[state.text_start] not in self.STARTERS:
                 break
             rule = self._start_block(state)
             if rule is None:

@@ -10,7 +10,9 @@ from mistune.core import BlockState
 from qsum_lsp.document.definitions import skip_definitions
 
 LeafKind = Literal["heading", "paragraph", "code", "html"]
-ContainerKind = Literal["quote", "item"]
+ContainerKind = Literal["quote", "item", "admonition"]
+
+_LINE = re.compile(r"[^\r\n]+")
 
 
 @dataclass(slots=True)
@@ -34,10 +36,18 @@ class Leaf:
     html_end: str | re.Pattern[str] = ""
     """What ends an HTML block; empty where a blank line does."""
 
+    def lines(self, src: str) -> list[tuple[int, int]]:
+        """The spans cut at line ends."""
+        return [
+            (start + line.start(), start + line.end())
+            for start, end in self.spans
+            for line in _LINE.finditer(src[start:end])
+        ]
+
 
 @dataclass(slots=True)
 class Container:
-    """An open quote or list item; the lines of an item are indented by ``indent`` columns."""
+    """An open quote, or a list item or the like, whose lines are indented by ``indent`` columns."""
 
     kind: ContainerKind
     indent: int = 0
@@ -194,12 +204,7 @@ class PositionState(BlockState):
         if position >= len(text):
             leaf.spans.clear()
             return False
-        lines = [
-            (start + line.start(), start + line.end())
-            for start, end in leaf.spans
-            for line in re.finditer(r"[^\n]+", self.src[start:end])
-        ]
-        leaf.spans = lines[skipped:]
+        leaf.spans = leaf.lines(self.src)[skipped:]
         first = leaf.spans[0][0]
         leaf.start = first if leaf.container else self.src.rfind("\n", 0, first) + 1
         return True
