@@ -1,23 +1,23 @@
 """Documents in, summaries out: the plan against the store, and the rest by the engine."""
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Collection
 
 from qsum_lsp.document import Document
 from qsum_lsp.engines.protocol import Engine, Priority
-from qsum_lsp.summaries.values import DocumentSummary, OnProgress, SummaryOptions
-
-
-class TextStore(Protocol):
-    """A bounded store of texts by key, shared by processes. It never raises: a broken disk is an empty store."""
-
-    def get_many(self, keys: Sequence[str]) -> dict[str, str]:
-        """The values of those keys that are known."""
-        ...
-
-    def put_many(self, values: Mapping[str, str]) -> None:
-        """Keep the values; the longest unused go when the store is full."""
-        ...
+from qsum_lsp.summaries.evaluation import Evaluation
+from qsum_lsp.summaries.flights import Flights
+from qsum_lsp.summaries.nodes import build_nodes
+from qsum_lsp.summaries.recipe import Recipe
+from qsum_lsp.summaries.run import Run
+from qsum_lsp.summaries.shelf import Shelf, TextStore
+from qsum_lsp.summaries.values import (
+    DocumentSummary,
+    OnProgress,
+    SectionDone,
+    SectionSummary,
+    SummaryOptions,
+    Usage,
+)
 
 
 class Summarizer:
@@ -26,10 +26,22 @@ class Summarizer:
     def __init__(self, engine: Engine, store: TextStore) -> None:
         self.engine = engine
         self.store = store
+        self._shelf = Shelf(store)
+        self._flights = Flights(engine, self._shelf)
 
     def lookup(self, document: Document, options: SummaryOptions) -> DocumentSummary:
         """What is known already, from the store alone: no engine call, no waiting."""
-        raise NotImplementedError
+        found: dict[str, SectionSummary] = {}
+
+        def keep(summary: SectionSummary) -> None:
+            found[summary.section_id] = summary
+
+        nodes = build_nodes(document)
+        evaluation = self._evaluation(options, keep)
+        evaluation.start(nodes.values())
+        evaluation.settle()
+        evaluation.close()
+        return DocumentSummary(summaries={node_id: found[node_id] for node_id in nodes if node_id in found})
 
     async def summarize(
         self,
@@ -42,7 +54,41 @@ class Summarizer:
     ) -> DocumentSummary:
         """Summaries of the sections in ``only`` (``PAGE`` among them for the page), or of all of them.
 
-        A section that the engine cannot do falls back to its best sentence, and its ``note`` says why.
-        Cancelling keeps what is finished in the store. Raises EngineUnavailable.
+        What these are made from is made too, but neither returned nor announced as done. A section that the engine
+        cannot do falls back to its best sentence, and its ``note`` says why. Cancelling stops the engine's work for
+        this call at once and keeps what is finished in the store. Raises EngineUnavailable, and ValueError for an id
+        that the document does not have.
         """
-        raise NotImplementedError
+        nodes = build_nodes(document)
+        wanted = list(nodes) if only is None else [node_id for node_id in nodes if node_id in only]
+        if only is not None and (unknown := set(only).difference(nodes)):
+            raise ValueError(f"no such section: {', '.join(sorted(unknown))}")
+        asked = frozenset(wanted)
+        found: dict[str, SectionSummary] = {}
+
+        def done(summary: SectionSummary) -> None:
+            if summary.section_id in asked:
+                found[summary.section_id] = summary
+                if on_progress is not None:
+                    on_progress(SectionDone(summary=summary, done=len(found), total=len(wanted)))
+
+        evaluation = self._evaluation(options, done)
+        evaluation.start(nodes[node_id] for node_id in wanted)
+        run = Run(evaluation, self.engine, self._flights, priority=priority, on_progress=on_progress)
+        usage = Usage()
+        try:
+            usage = await run.complete()
+        finally:
+            evaluation.close()
+            self._shelf.flush()
+        return DocumentSummary(summaries={node_id: found[node_id] for node_id in wanted}, usage=usage)
+
+    def _evaluation(self, options: SummaryOptions, on_done: Callable[[SectionSummary], None]) -> Evaluation:
+        identity = self.engine.identity
+        recipe = Recipe(
+            options,
+            fingerprint=identity.fingerprint,
+            context_tokens=identity.context_tokens,
+            keep=self._shelf.put,
+        )
+        return Evaluation(recipe, self._shelf, on_done)
