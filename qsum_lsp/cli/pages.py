@@ -25,18 +25,26 @@ class Page:
 
 def read_pages(paths: Sequence[Path], overrides: Overrides) -> Iterator[Page | FileError]:
     """The pages in order, each once, or the error that stands in a page's place. Raises UsageError for broken settings."""
+    for found in find_pages(paths, overrides):
+        yield found if isinstance(found, FileError) else _read(*found)
+
+
+def find_pages(paths: Sequence[Path], overrides: Overrides) -> Iterator[tuple[Path, Settings] | FileError]:
+    """The files in order, each once, with the settings that hold for them. Raises UsageError for broken settings."""
     seen: set[Path] = set()
+    by_folder: dict[Path, Settings] = {}
     for path in paths:
         if path == STANDARD_INPUT:
-            yield _read(path, overrides.settings_for(Path.cwd()).values)
+            yield path, overrides.settings_for(Path.cwd()).values
             continue
-        settings = overrides.settings_for(path)
-        for found in discover([path], settings):
+        for found in discover([path], overrides.settings_for(path)):
             if isinstance(found, FileError):
                 yield found
             elif found.absolute() not in seen:
                 seen.add(found.absolute())
-                yield _read(found, overrides.settings_for(found).values)
+                if found.parent not in by_folder:
+                    by_folder[found.parent] = overrides.settings_for(found).values
+                yield found, by_folder[found.parent]
 
 
 def _read(path: Path, settings: Settings) -> Page | FileError:

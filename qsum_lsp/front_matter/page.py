@@ -72,6 +72,19 @@ class Page:
         found = find_comment_marker(self.content[entry.comment_start : entry.comment_end])
         return found[0] if found else None
 
+    def is_owned(self, entry: Entry) -> bool:
+        """True where ``entry`` holds what qsum wrote, unchanged."""
+        marker = self.marker(entry)
+        return marker is not None and entry.text is not None and digest(entry.text) == marker.summary
+
+    def owned_key(self) -> str | None:
+        """The one key that a marker stands at, whatever its name; in JSON the one whose text it fits."""
+        if self.front_matter is None or JSON_KEY not in self.content:
+            return None
+        fits = self.is_owned if self.front_matter.kind == "json" else self.marker
+        found = [entry.key for entry in self.entries.entries if entry.key != JSON_KEY and fits(entry)]
+        return found[0] if len(found) == 1 else None
+
     def line(self, position: int) -> int:
         """The 1-based line, in the file, of a position in the content."""
         start = 0 if self.front_matter is None else self.front_matter.content_start

@@ -1,0 +1,79 @@
+"""Updating one page on disk: a summary in its site's style, written into its front matter."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from qsum_lsp.document import Document, parse
+from qsum_lsp.errors import FileError
+from qsum_lsp.files.replace import replace_file
+from qsum_lsp.front_matter.check import CheckedPage, failed
+from qsum_lsp.front_matter.edit import set_summary
+from qsum_lsp.front_matter.errors import FrontMatterError
+from qsum_lsp.front_matter.neighbours import Neighbours
+from qsum_lsp.front_matter.page import Page, State
+from qsum_lsp.front_matter.prose import has_prose
+from qsum_lsp.front_matter.report import TO_DO, PageReport
+from qsum_lsp.settings import Settings
+from qsum_lsp.summaries.values import SectionSummary
+
+Summarize = Callable[[Document, int, str], Awaitable[SectionSummary | None]]
+"""A document, the limit in characters and the style in words, to the page's summary."""
+
+_FORCED: frozenset[State] = frozenset({"human", "edited"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdatedPage:
+    """The report, and the page's text before and after."""
+
+    report: PageReport
+    before: str
+    after: str
+
+
+def is_due(checked: CheckedPage, *, force: bool) -> bool:
+    """Is the page to be given a new summary?"""
+    state = checked.report.state
+    if state in TO_DO:
+        return True
+    return force and state in _FORCED and checked.page is not None and has_prose(checked.page.body)
+
+
+async def update_page(
+    checked: CheckedPage,
+    settings: Settings,
+    neighbours: Neighbours,
+    summarize: Summarize,
+    *,
+    dry_run: bool = False,
+) -> UpdatedPage:
+    """Summarise a page that is due and write it, unless ``dry_run``. Errors with the file are in the report."""
+    page, report = checked.page, checked.report
+    if page is None:
+        raise ValueError("a page that could not be read is not due")
+    style = neighbours.style(checked.path, page, report.key, settings)
+    made = await summarize(parse(page.text), style.max_chars, style.description)
+    text = style.finish(made.text) if made else ""
+    if not text:
+        note = "no summary could be made of its text"
+        return UpdatedPage(report=replace(report, note=note), before=page.text, after=page.text)
+    try:
+        after = set_summary(page.text, key=report.key, summary=text, style=style.line)
+        if not dry_run:
+            _write(checked.path, page, after, neighbours)
+    except FrontMatterError as error:
+        return UpdatedPage(report=failed(report.path, error), before=page.text, after=page.text)
+    except FileError as error:
+        return UpdatedPage(report=replace(report, error=error), before=page.text, after=page.text)
+    done = replace(report, written=True, summary=text, note=made.note if made else "")
+    return UpdatedPage(report=done, before=page.text, after=after)
+
+
+def _write(path: Path, page: Page, after: str, neighbours: Neighbours) -> None:
+    replace_file(
+        path,
+        after.encode("utf-8"),
+        expected=page.text.encode("utf-8"),
+        tree=neighbours.site(path).root,
+    )
