@@ -1,18 +1,110 @@
 """The one place where settings become an engine and a summariser."""
 
+import importlib.util
+import os
+import sys
+from collections.abc import Callable
 from dataclasses import astuple, replace
+from importlib import import_module
+from pathlib import Path
 from typing import Self
 
 from qsum_lsp.engines.protocol import Engine
+from qsum_lsp.errors import EngineUnavailable
 from qsum_lsp.settings import Settings
+from qsum_lsp.settings.values import EngineName
 from qsum_lsp.summaries import Summarizer, SummaryOptions, TextStore
 
 _DEFAULTS = Settings()
+_LLAMA_CONTEXT = 4096
 
 
 def create_engine(settings: Settings) -> Engine:
     """The engine that ``settings`` ask for, not loaded yet. Raises EngineUnavailable, UsageError."""
-    raise NotImplementedError
+    return create_local_engine(settings)
+
+
+def create_local_engine(settings: Settings) -> Engine:
+    """The engine itself, in this process. Raises EngineUnavailable, UsageError."""
+    match engine_name(settings):
+        case "remote":
+            from qsum_lsp.engines.remote import RemoteEngine
+
+            return RemoteEngine(settings)
+        case "extractive":
+            return _engine_class("extractive", "ExtractiveEngine")()
+        case "torch":
+            return _torch_engine(settings)
+        case _:
+            return _llama_engine(settings)
+
+
+def engine_name(settings: Settings) -> EngineName:
+    """The engine that ``auto`` stands for on this machine; never ``auto``. Imports no engine."""
+    if settings.engine != "auto":
+        return settings.engine
+    return "torch" if _cuda_device() and _importable("torch", "transformers") else "llama"
+
+
+def model_to_pull(settings: Settings) -> str | None:
+    """The model that has to be downloaded before the engine can load; None where nothing has to be.
+
+    Raises UsageError for an unknown model.
+    """
+    from qsum_lsp import models
+
+    if engine_name(settings) != "llama" or models.locate(settings.model) is not None:
+        return None
+    return settings.model
+
+
+def _llama_engine(settings: Settings) -> Engine:
+    from qsum_lsp import models
+    from qsum_lsp.models.files import own_path
+
+    model = models.find(settings.model)
+    if isinstance(model, Path):
+        path, name, digest = model, model.name, models.model_hash(model)
+        most_context = None
+    else:
+        # Known from the catalogue, so that cached summaries are found without the file.
+        path, name, digest = models.locate(model.alias) or own_path(model), model.alias, model.sha256
+        most_context = model.context_tokens
+    context = settings.context_tokens or _LLAMA_CONTEXT
+    return _engine_class("llama", "LlamaEngine")(
+        path,
+        model_name=name,
+        model_hash=digest,
+        context_tokens=min(context, most_context) if most_context else context,
+    )
+
+
+def _torch_engine(settings: Settings) -> Engine:
+    if not _importable("torch", "transformers"):
+        raise EngineUnavailable(
+            '`engine = "torch"` needs PyTorch and transformers. Run `pip install "qsum-lsp[gpu]"`, '
+            'or use `engine = "llama"`.'
+        )
+    options = import_module("qsum_lsp.engines.torch").TorchOptions.from_settings(settings)
+    return _engine_class("torch", "TorchEngine")(options)
+
+
+def _engine_class(package: str, name: str) -> Callable[..., Engine]:
+    found: Callable[..., Engine] = getattr(import_module(f"qsum_lsp.engines.{package}"), name)
+    return found
+
+
+def _importable(*names: str) -> bool:
+    return all(importlib.util.find_spec(name) is not None for name in names)
+
+
+def _cuda_device() -> bool:
+    """Whether an NVIDIA driver is there and not hidden; asking CUDA itself would cost its initialisation."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in {"", "-1"}:
+        return False
+    if sys.platform == "win32":
+        return Path(os.environ.get("SYSTEMROOT", "C:\\Windows"), "System32", "nvcuda.dll").exists()
+    return os.path.exists("/dev/nvidiactl") or os.path.exists("/usr/lib/wsl/lib/libcuda.so.1")
 
 
 def summary_options(settings: Settings) -> SummaryOptions:

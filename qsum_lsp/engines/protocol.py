@@ -76,12 +76,13 @@ class EngineIdentity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineStatus:
-    """A snapshot for people. Unknown figures are None."""
+    """A snapshot for people. Unknown figures are None; ``slots`` are the requests that can decode together."""
 
     state: Literal["unloaded", "loading", "ready", "failed"]
     device: str | None = None
     running: int = 0
     waiting: int = 0
+    slots: int | None = None
     memory_bytes: int | None = None
     tokens_per_second: float | None = None
     detail: str = ""

@@ -93,7 +93,7 @@ async def serving(server: OtherServer, **uvicorn_options: Any) -> AsyncIterator[
     running = uvicorn.Server(config)
     task = asyncio.create_task(running._serve([listener]))
     try:
-        while not running.started:
+        while not running.started:  # noqa: ASYNC110 — uvicorn has no event for it
             await asyncio.sleep(0.01)
         yield server
     finally:
