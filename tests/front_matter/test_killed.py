@@ -13,7 +13,7 @@ from qsum_lsp.cli.main import run
 from tests.scripted_engine import ScriptedEngine
 
 RUNS = 200
-PAGES = 6
+PAGES = 4
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no fork and no SIGKILL")
