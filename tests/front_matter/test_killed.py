@@ -42,7 +42,7 @@ def test_every_file_is_old_or_new_after_sigkill(engine: ScriptedEngine, tmp_path
     new = {page: page.read_bytes() for page in pages}
     assert all(b"# qsum:1 " in new[page] for page in pages)
 
-    chance = random.Random(1)
+    chance = random.Random(1)  # noqa: S311
     for _ in range(RUNS):
         restore()
         child = start()
