@@ -1,8 +1,8 @@
 """Model files: the catalogue, where they come from, and how they get here."""
 
-from qsum_lsp.models.catalogue import HubSource, ModelEntry, RegistrySource, catalogue, find
+from qsum_lsp.models.download import PullProgress, pull
+from qsum_lsp.models.entries import HubSource, ModelEntry, RegistrySource, catalogue, find
 from qsum_lsp.models.files import locate, model_hash
-from qsum_lsp.models.pull import PullProgress, pull
 
 __all__ = [
     "HubSource",

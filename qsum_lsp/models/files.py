@@ -9,7 +9,7 @@ from pathlib import Path
 
 from qsum_lsp import home
 from qsum_lsp.errors import FileError
-from qsum_lsp.models.catalogue import HubSource, ModelEntry, find
+from qsum_lsp.models.entries import HubSource, ModelEntry, find
 
 
 def locate(name: str | Path) -> Path | None:

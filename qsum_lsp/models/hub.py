@@ -6,7 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from qsum_lsp.models.catalogue import HubSource, ModelEntry
+from qsum_lsp.models.entries import HubSource, ModelEntry
 from qsum_lsp.models.partial import OnBytes, PartialFile, SourceFailed
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ _DEFAULT_ENDPOINT = "https://huggingface.co"
 _CONNECT_SECONDS = 4.0
 _ANSWER_SECONDS = 10.0  # names, connections and redirects together
 _STALL_SECONDS = 30.0
-_CHUNK = 1024 * 1024
 _REMEMBER_SECONDS = 300.0
 
 _unreachable: dict[str, float] = {}  # endpoint -> until when (monotonic) it is not asked again
@@ -80,7 +79,7 @@ def _receive(client: "httpx.Client", url: str, size: int, partial: PartialFile, 
             raise _WrongAnswer(f"offers {offset + int(length):,} bytes instead of {size:,}")
         done = offset
         with partial.append_at(offset) as file:
-            for chunk in response.iter_raw(_CHUNK):
+            for chunk in response.iter_raw():  # as it comes: a larger chunk would be lost with the line
                 done += len(chunk)
                 if done > size:
                     raise _WrongAnswer(f"sends more than {size:,} bytes")

@@ -14,7 +14,7 @@ from contextlib import suppress
 from fnmatch import fnmatch
 from pathlib import Path
 
-from qsum_lsp.models.catalogue import ModelEntry, RegistrySource
+from qsum_lsp.models.entries import ModelEntry, RegistrySource
 from qsum_lsp.models.partial import DiskFull, OnBytes, PartialFile, SourceFailed
 
 _POLL_SECONDS = 0.25

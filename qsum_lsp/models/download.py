@@ -10,7 +10,7 @@ from pathlib import Path
 
 from qsum_lsp import home
 from qsum_lsp.errors import EngineUnavailable, FileError
-from qsum_lsp.models.catalogue import HubSource, ModelEntry, RegistrySource, find
+from qsum_lsp.models.entries import HubSource, ModelEntry, RegistrySource, find
 from qsum_lsp.models.files import candidates, has_size, model_hash, own_path, remember_hash, remembered_hash
 from qsum_lsp.models.partial import DiskFull, PartialFile, SourceFailed, is_disk_full
 
@@ -28,7 +28,7 @@ class PullProgress:
 
 
 OnProgress = Callable[[PullProgress], None]
-"""Called a few times a second, in the thread of the pull; what it raises ends the pull, which can be resumed."""
+"""Called often, in the thread of the pull; what it raises ends the pull, which can be resumed."""
 
 
 def pull(name: str | Path, on_progress: OnProgress | None = None) -> Path:
@@ -86,7 +86,11 @@ def _download(model: ModelEntry, report: OnProgress) -> Path:
         else:
             return _move_into_place(model, partial)
     reasons = "".join(f"\n  - {failure}" for failure in failures)
-    kept = f"\n{partial.size():,} bytes are kept; the next try goes on from there." if partial.size() else ""
+    kept = ""
+    if partial.size():
+        kept = f"\n{partial.size():,} bytes are kept; the next try goes on from there."
+    else:
+        partial.discard()
     raise EngineUnavailable(
         f"The model {model.alias} could not be downloaded:{reasons}{kept}\n"
         "Check the network and the settings for proxy, package index and HF_ENDPOINT, and run"
