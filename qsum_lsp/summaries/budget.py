@@ -7,8 +7,10 @@ from qsum_lsp.summaries.prompt import PromptInput, build_prompt
 
 _MARGIN = 64  # tokens: the chat template, and what counting text and prompt apart gets wrong
 _SHARE = 0.8  # of what is left; longer text is cut, since answers get worse near the end of the context
-_LEAST = 32
 _MOST_BYTES_A_TOKEN = 16
+
+LEAST_TOKENS = 32
+"""No chunk is made smaller; an engine with less room has to say that it is too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class Frame:
         free = self.context_tokens - used - self.max_new_tokens - _MARGIN
         if prompt_tokens is None:
             return Room(int(_SHARE * free), exact=False)
-        return Room(max(_LEAST, int(_SHARE * free)), exact=True)
+        return Room(max(LEAST_TOKENS, int(_SHARE * free)), exact=True)
 
 
 def frame(*, max_chars: int, is_page: bool, page_style: str, context_tokens: int) -> Frame:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from itertools import zip_longest
 
 from qsum_lsp.summaries.answer import Answer
-from qsum_lsp.summaries.budget import Frame, Room, frame
+from qsum_lsp.summaries.budget import LEAST_TOKENS, Frame, Room, frame
 from qsum_lsp.summaries.chunking import Chunk, leaves, pack, split_units
 from qsum_lsp.summaries.keys import chunks_key, count_key, digest, summary_key
 from qsum_lsp.summaries.needs import Answers, Ask, Counts, Stored, Summaries
@@ -16,7 +16,7 @@ from qsum_lsp.summaries.verbatim import verbatim_text
 Parts = Sequence[tuple[str, str]]
 Keep = Callable[[str, str], None]
 
-_HALVINGS = 2  # of the chunk size, where the engine refuses what should have fitted
+_HALVINGS = 3  # of the chunk size, where the engine refuses what should have fitted
 
 
 class Recipe:
@@ -39,13 +39,14 @@ class Recipe:
         verbatim = verbatim_text(node, max_chars=max_chars, min_words=self._options.min_words)
         if verbatim is not None:
             return Answer(text=verbatim, source="verbatim")
-        if await self._fits(node, node.content_size, node.content):
+        fits = await self._fits(node, node.content_size, node.content)
+        if fits:
             answer = await self._ask_whole(node)
             if not answer.too_long:
                 return answer
         if self._options.strategy == "headings" and node.children:
             return await self._from_children(node)
-        return await self._from_chunks(node)
+        return await self._reduce(node, "", await self._chunk_parts(node, node.content(), refused=fits))
 
     async def _ask_whole(self, node: Node) -> Answer:
         prompt_input = self._input(node, markdown=node.content(), is_page=node.is_page)
@@ -63,9 +64,6 @@ class Recipe:
             parts = [*await self._chunk_parts(node, own), *parts]
             own = ""
         return await self._reduce(node, own, [part for part in parts if part[1]])
-
-    async def _from_chunks(self, node: Node) -> Answer:
-        return await self._reduce(node, "", await self._chunk_parts(node, node.content()))
 
     async def _reduce(self, node: Node, own: str, parts: Parts) -> Answer:
         """One summary of ``own`` text and ``parts``, over groups of parts where they do not fit together."""
@@ -92,7 +90,7 @@ class Recipe:
         answers = await Answers(
             tuple(
                 self._ask(
-                    node, self._input(node, markdown="", parts=group), final=False, splittable=len(group) > 1
+                    node, self._input(node, markdown="", parts=group), final=False, splittable=len(group) > 2
                 )
                 for group in groups
                 if len(group) > 1
@@ -108,12 +106,14 @@ class Recipe:
                 grouped.append((_span(group[0][0], group[-1][0]), answer.text))
         return grouped
 
-    async def _chunk_parts(self, node: Node, text: str) -> Parts:
-        """The summaries of ``text`` in chunks, untitled."""
+    async def _chunk_parts(self, node: Node, text: str, *, refused: bool = False) -> Parts:
+        """The summaries of ``text`` in chunks, untitled. ``refused`` says that the engine found it too long."""
         limit = (await self._room(node)).tokens
         limit = max(limit // 2, limit - byte_length("".join(node.headings)))
+        if refused:
+            limit = min(limit, await self._count(text) // 2 + 1)
         for halving in range(_HALVINGS + 1):
-            chunks = await self._chunks(text, limit >> halving)
+            chunks = await self._chunks(text, max(LEAST_TOKENS, limit >> halving))
             asks = tuple(
                 self._ask(
                     node,
