@@ -1,0 +1,124 @@
+"""Attention of a prefill: causal, over packed sequences of unequal length, with grouped heads.
+
+Every backend takes queries [T, heads, dim], keys and values [C, kv_heads, dim] of the same sequences one after
+the other, and the limits of each sequence. A sequence may have fewer queries than keys: then its queries are
+the last of its positions (chunked prefill, reused beginnings).
+"""
+
+import importlib
+import importlib.util
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional as F  # noqa: N812 - its usual name
+
+from qsum_lsp.engines.torch.options import Attention
+from qsum_lsp.errors import EngineUnavailable
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """Limits of packed sequences, on the device (int32 [n + 1]) and on the host."""
+
+    q_starts: torch.Tensor
+    k_starts: torch.Tensor
+    q_lengths: Sequence[int]
+    k_lengths: Sequence[int]
+
+
+Backend = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, Packed], torch.Tensor]
+
+
+def eager(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, packed: Packed) -> torch.Tensor:
+    """softmax(Q Kᵀ / √d) V written out, one sequence after the other."""
+    out = torch.empty_like(q)
+    groups = q.shape[1] // k.shape[1]
+    for rows, columns, mask in _sequences(q, packed):
+        keys = k[columns].repeat_interleave(groups, dim=1)
+        values = v[columns].repeat_interleave(groups, dim=1)
+        scores = torch.einsum("qhd,khd->hqk", q[rows], keys).float() / q.shape[2] ** 0.5
+        weights = scores.masked_fill(~mask, float("-inf")).softmax(dim=-1).to(q.dtype)
+        out[rows] = torch.einsum("hqk,khd->qhd", weights, values)
+    return out
+
+
+def sdpa(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, packed: Packed) -> torch.Tensor:
+    """PyTorch's scaled_dot_product_attention, one sequence after the other."""
+    out = torch.empty_like(q)
+    for rows, columns, mask in _sequences(q, packed):
+        whole = rows.stop - rows.start == columns.stop - columns.start
+        out[rows] = F.scaled_dot_product_attention(
+            q[rows].transpose(0, 1)[None],
+            k[columns].transpose(0, 1)[None],
+            v[columns].transpose(0, 1)[None],
+            attn_mask=None if whole else mask,
+            is_causal=whole,
+            enable_gqa=True,
+        )[0].transpose(0, 1)
+    return out
+
+
+def _sequences(q: torch.Tensor, packed: Packed) -> list[tuple[slice, slice, torch.Tensor]]:
+    parts = []
+    row = column = 0
+    for q_length, k_length in zip(packed.q_lengths, packed.k_lengths, strict=True):
+        mask = torch.ones(q_length, k_length, dtype=torch.bool, device=q.device).tril(k_length - q_length)
+        parts.append((slice(row, row + q_length), slice(column, column + k_length), mask))
+        row, column = row + q_length, column + k_length
+    return parts
+
+
+def _flash(module: str) -> Backend:
+    function = importlib.import_module(module).flash_attn_varlen_func
+
+    def flash(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, packed: Packed) -> torch.Tensor:
+        out = function(
+            q,
+            k,
+            v,
+            cu_seqlens_q=packed.q_starts,
+            cu_seqlens_k=packed.k_starts,
+            max_seqlen_q=max(packed.q_lengths),
+            max_seqlen_k=max(packed.k_lengths),
+            causal=True,
+        )
+        result: torch.Tensor = out[0] if isinstance(out, tuple) else out
+        return result
+
+    return flash
+
+
+_FLASH = {
+    "flash_attention_4": "flash_attn.cute",
+    "flash_attention_3": "flash_attn_interface",
+    "flash_attention_2": "flash_attn",
+}
+
+
+def choose(wanted: Attention, device: torch.device) -> tuple[str, Backend]:
+    """The backend asked for, or for ``auto`` the fastest that imports, with its name.
+
+    Raises EngineUnavailable where the one asked for does not import.
+    """
+    if wanted == "eager":
+        return "eager", eager
+    if wanted == "sdpa":
+        return "sdpa", sdpa
+    names = list(_FLASH) if wanted == "auto" else [wanted]
+    reason = "it needs an NVIDIA GPU"
+    if device.type == "cuda":
+        major = torch.cuda.get_device_capability(device)[0]
+        for name in names:
+            if wanted == "auto" and name == "flash_attention_3" and major != 9:
+                continue
+            try:
+                return name, _flash(_FLASH[name])
+            except (ImportError, AttributeError, OSError) as error:
+                reason = str(error)
+    if wanted == "auto":
+        return "sdpa", sdpa
+    raise EngineUnavailable(
+        f"attention = {wanted!r} cannot be used: {reason}. Install the package that provides "
+        f"{_FLASH[wanted]!r}, or set attention to auto or sdpa."
+    )

@@ -1,0 +1,307 @@
+"""The engine as the rest of qsum sees it: asynchronous in front, one thread that owns the device behind."""
+
+import asyncio
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from qsum_lsp.engines.protocol import (
+    Completion,
+    EngineFailed,
+    EngineIdentity,
+    EngineStatus,
+    GenerationRequest,
+    OnText,
+    RequestTooLong,
+)
+from qsum_lsp.engines.torch.loading import Loaded, load
+from qsum_lsp.engines.torch.options import TorchOptions
+from qsum_lsp.engines.torch.runner import Runner
+from qsum_lsp.engines.torch.scheduler import Scheduler
+from qsum_lsp.engines.torch.sequence import FinishReason, RunningSequence
+from qsum_lsp.engines.torch.source import ModelSource
+from qsum_lsp.engines.torch.tokenizer import ChatTokenizer, TextStream
+from qsum_lsp.errors import EngineUnavailable, QsumError
+
+log = logging.getLogger(__name__)
+
+DEFAULT_CONTEXT = 32768
+
+
+@dataclass(slots=True, eq=False)
+class _Submission:
+    """One call of ``generate`` on its way to the engine's thread and back."""
+
+    request: GenerationRequest
+    on_text: OnText | None
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[Completion]
+    submitted: float
+    sequence: RunningSequence | None = None
+
+    def resolve(self, outcome: Completion | BaseException) -> None:
+        """Hand the outcome to the event loop, from any thread."""
+
+        def deliver() -> None:
+            if self.future.done():
+                return
+            if isinstance(outcome, BaseException):
+                self.future.set_exception(outcome)
+            else:
+                self.future.set_result(outcome)
+
+        _call(self.loop, deliver)
+
+
+Command = Callable[[], None]
+
+
+class TorchEngine:
+    """Qwen, Llama and other models on PyTorch. Loads with the first request and stays warm until ``aclose``."""
+
+    def __init__(self, options: TorchOptions) -> None:
+        self.options = options
+        self._source = ModelSource.find(options.model)
+        context = options.context_tokens or self._source.context_tokens() or DEFAULT_CONTEXT
+        self._identity = EngineIdentity(
+            name="torch",
+            model=self._source.name,
+            fingerprint=f"{self._source.digest()}-{options.quantization}",
+            context_tokens=context,
+        )
+        self._inbox: queue.SimpleQueue[Command | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._loading = threading.Event()
+        self._loaded: Loaded | None = None
+        self._scheduler: Scheduler | None = None
+        self._failure: QsumError | None = None
+        self._closed = False
+        self._speed: float | None = None
+        self._decoded = 0
+
+    @property
+    def identity(self) -> EngineIdentity:
+        """See Engine."""
+        return self._identity
+
+    @property
+    def warming(self) -> bool:
+        """True while steps are still being optimised beside the work, or nothing is loaded yet."""
+        executor = self._loaded.executor if self._loaded else None
+        if not isinstance(executor, Runner):
+            return executor is None
+        return executor.warming
+
+    def status(self) -> EngineStatus:
+        """See Engine."""
+        loaded, scheduler = self._loaded, self._scheduler
+        if self._failure is not None:
+            return EngineStatus(state="failed", detail=str(self._failure))
+        if loaded is None or scheduler is None:
+            return EngineStatus(state="loading" if self._thread is not None else "unloaded")
+        detail = loaded.description
+        if isinstance(loaded.executor, Runner):
+            failure = loaded.executor.warm_up.failure
+            if failure:
+                detail += f"; eager mode only, because compiling failed: {failure}"
+            elif loaded.executor.warming:
+                detail += "; getting faster"
+        cuda = loaded.device.type == "cuda"
+        return EngineStatus(
+            state="ready",
+            device=str(loaded.device),
+            running=scheduler.running,
+            waiting=scheduler.waiting,
+            memory_bytes=torch.cuda.memory_reserved(loaded.device) if cuda else None,
+            tokens_per_second=self._speed,
+            detail=detail,
+        )
+
+    async def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """See Engine."""
+        tokenizer = await self._tokenizer()
+        return await asyncio.to_thread(tokenizer.count, texts)
+
+    async def generate(self, request: GenerationRequest, *, on_text: OnText | None = None) -> Completion:
+        """See Engine."""
+        self._start()
+        loop = asyncio.get_running_loop()
+        submission = _Submission(request, on_text, loop, loop.create_future(), time.perf_counter())
+        self._inbox.put(lambda: self._submit(submission))
+        try:
+            return await submission.future
+        except asyncio.CancelledError:
+            self._inbox.put(lambda: self._cancel(submission))
+            raise
+
+    async def load(self) -> None:
+        """Load the model now. Raises EngineUnavailable."""
+        await self._tokenizer()
+
+    async def aclose(self) -> None:
+        """See Engine."""
+        if self._closed:
+            return
+        self._closed = True
+        thread = self._thread
+        if thread is not None:
+            self._inbox.put(None)
+            await asyncio.to_thread(thread.join)
+
+    async def _tokenizer(self) -> ChatTokenizer:
+        self._start()
+        if not self._loading.is_set():
+            await asyncio.to_thread(self._loading.wait)
+        if self._failure is not None or self._loaded is None:
+            raise self._failure or EngineUnavailable("The torch engine was closed.")
+        return self._loaded.tokenizer
+
+    def _start(self) -> None:
+        if self._closed:
+            raise EngineUnavailable("The torch engine was closed.")
+        if self._failure is not None:
+            raise self._failure
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="qsum-torch", daemon=True)
+            self._thread.start()
+
+    # What follows runs on the engine's thread.
+
+    def _run(self) -> None:
+        try:
+            loaded = load(self.options, self._source, self._identity.context_tokens)
+            self._scheduler = Scheduler(
+                loaded.executor,
+                stops=loaded.stops,
+                max_batch=self.options.max_batch,
+                prefill_tokens=loaded.prefill_tokens,
+                speculative_batch=self.options.speculative_batch,
+            )
+            self._loaded = loaded
+            if isinstance(loaded.executor, Runner):
+                loaded.executor.ask_for_usual_steps(self.options.speculative_batch)
+        except QsumError as error:
+            self._failure = error
+        except Exception as error:
+            log.exception("The torch engine did not load")
+            self._failure = EngineUnavailable(f"{self.options.model} does not load: {error}")
+        finally:
+            self._loading.set()
+        self._serve()
+
+    def _serve(self) -> None:
+        while True:
+            scheduler, loaded = self._scheduler, self._loaded
+            busy = scheduler is not None and self._failure is None and not scheduler.idle
+            if (
+                not busy
+                and loaded is not None
+                and isinstance(loaded.executor, Runner)
+                and self._inbox.empty()
+            ):
+                busy = loaded.executor.capture_next()
+            try:
+                while True:
+                    # while steps are getting ready the thread looks now and then whether one can be captured
+                    patience = None if busy is False and not self.warming else 0.05
+                    command = self._inbox.get(block=not busy, timeout=None if busy else patience)
+                    if command is None:
+                        self._stop()
+                        return
+                    command()
+                    busy = True
+            except queue.Empty:
+                pass
+            if scheduler is not None and self._failure is None and not scheduler.idle:
+                try:
+                    scheduler.advance()
+                except Exception as error:
+                    log.exception("The torch engine failed")
+                    self._failure = EngineUnavailable(f"The torch engine failed: {error}")
+                    scheduler.abandon(EngineFailed(str(error)))
+
+    def _stop(self) -> None:
+        error = EngineFailed("The engine was closed.")
+        if self._scheduler is not None:
+            self._scheduler.abandon(error)
+        while not self._inbox.empty():
+            command = self._inbox.get()
+            if command is not None:
+                command()
+        loaded = self._loaded
+        if loaded is not None and isinstance(loaded.executor, Runner):
+            loaded.executor.close()
+        self._loaded = self._scheduler = None
+
+    def _submit(self, submission: _Submission) -> None:
+        loaded, scheduler = self._loaded, self._scheduler
+        if self._failure is not None or loaded is None or scheduler is None:
+            submission.resolve(self._failure or EngineUnavailable("The torch engine was closed."))
+            return
+        if submission.future.cancelled():
+            return
+        request = submission.request
+        try:
+            prompt = loaded.tokenizer.encode_chat(request.messages)
+        except EngineFailed as error:
+            submission.resolve(error)
+            return
+        limit = len(prompt) + request.max_new_tokens
+        if limit > loaded.context_tokens:
+            submission.resolve(
+                RequestTooLong(
+                    f"Prompt ({len(prompt)} tokens) and answer ({request.max_new_tokens}) exceed the context of "
+                    f"{loaded.context_tokens} tokens."
+                )
+            )
+            return
+        stream = TextStream(loaded.tokenizer) if submission.on_text is not None else None
+        started = time.perf_counter()
+
+        def on_tokens(tokens: list[int]) -> None:
+            self._decoded += len(tokens)
+            if stream is not None and submission.on_text is not None:
+                piece = stream.add(tokens)
+                if piece:
+                    _call(submission.loop, lambda: submission.on_text(piece))  # type: ignore[misc]
+
+        def on_finish(reason: FinishReason) -> None:
+            answer = sequence.answer
+            now = time.perf_counter()
+            self._speed = len(answer) / max(now - started, 1e-6)
+            submission.resolve(
+                Completion(
+                    text=loaded.tokenizer.decode(answer),
+                    finish_reason=reason,
+                    prompt_tokens=len(prompt),
+                    new_tokens=len(answer),
+                    seconds=now - submission.submitted,
+                )
+            )
+
+        sequence = RunningSequence(
+            prompt=prompt,
+            limit=limit,
+            priority=int(request.priority),
+            on_tokens=on_tokens,
+            on_finish=on_finish,
+            on_failure=submission.resolve,
+        )
+        submission.sequence = sequence
+        scheduler.submit(sequence)
+
+    def _cancel(self, submission: _Submission) -> None:
+        if submission.sequence is not None and self._scheduler is not None:
+            self._scheduler.cancel(submission.sequence)
+
+
+def _call(loop: asyncio.AbstractEventLoop, function: Callable[[], None]) -> None:
+    try:
+        loop.call_soon_threadsafe(function)
+    except RuntimeError:  # the loop was closed while this request was under way: nobody listens
+        log.debug("An event loop was closed before its request ended")

@@ -1,0 +1,77 @@
+"""The executor of every other family (Gemma and the like): transformers' own model, one sequence at a time."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from qsum_lsp.engines.torch.executor import Pending, PrefillPart
+from qsum_lsp.engines.torch.sequence import RunningSequence
+
+
+class TransformersRunner:
+    """Correct for whatever transformers can load from safetensors, and not optimised."""
+
+    shares_prefixes = False
+    overlaps = False
+    draft_tokens = 0
+
+    def __init__(self, folder: Path, device: torch.device, *, attention: str, pages: int) -> None:
+        from transformers import AutoModelForCausalLM  # noqa: PLC0415 - slow to import
+
+        self.pages = pages
+        self.device = device
+        self.model = AutoModelForCausalLM.from_pretrained(
+            str(folder),
+            dtype="auto",
+            use_safetensors=True,
+            trust_remote_code=False,
+            low_cpu_mem_usage=True,
+            **({} if attention == "auto" else {"attn_implementation": attention}),
+        )
+        self.model = self.model.to(device).eval()
+        self._caches: dict[int, Any] = {}
+        self._last: dict[int, int] = {}
+
+    @torch.inference_mode()
+    def prefill(self, parts: Sequence[PrefillPart]) -> Pending:
+        """See Executor."""
+        rows = []
+        for part in parts:
+            if part.first:
+                self._caches.pop(part.sequence.slot, None)
+            token = self._forward(part.sequence.slot, part.sequence.prompt[part.start : part.end])
+            if part.last:
+                rows.append([token])
+        return Pending(torch.tensor(rows, dtype=torch.int32))
+
+    @torch.inference_mode()
+    def step(self, sequences: Sequence[RunningSequence], *, drafts: int) -> Pending:  # noqa: ARG002 - this executor drafts nothing
+        """See Executor; ``drafts`` is always 0."""
+        rows = [[1, self._forward(s.slot, [self._last[s.slot]])] for s in sequences]
+        return Pending(torch.tensor(rows, dtype=torch.int32))
+
+    def _forward(self, slot: int, tokens: Sequence[int]) -> int:
+        out = self.model(
+            input_ids=torch.tensor([list(tokens)], device=self.device),
+            past_key_values=self._caches.get(slot),
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        self._caches[slot] = out.past_key_values
+        self._last[slot] = int(out.logits[0, -1].argmax())
+        return self._last[slot]
+
+    def join(self) -> None:
+        """Everything here is synchronous."""
+
+    def release(self, sequence: RunningSequence) -> None:
+        """Drop the sequence's cache."""
+        self._caches.pop(sequence.slot, None)
+        self._last.pop(sequence.slot, None)
+
+    def free_memory(self) -> None:
+        """Empty PyTorch's cache of freed blocks."""
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()

@@ -1,0 +1,155 @@
+"""From options to an executor that is ready to answer."""
+
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from qsum_lsp import home
+from qsum_lsp.engines.torch import attention
+from qsum_lsp.engines.torch.foreign import TransformersRunner
+from qsum_lsp.engines.torch.memory import MIB, plan_memory
+from qsum_lsp.engines.torch.model import KvCache, Model
+from qsum_lsp.engines.torch.options import TorchOptions
+from qsum_lsp.engines.torch.runner import Runner
+from qsum_lsp.engines.torch.shape import ModelShape, read_config, stop_ids, supported
+from qsum_lsp.engines.torch.source import ModelSource
+from qsum_lsp.engines.torch.state import DecodeState
+from qsum_lsp.engines.torch.steps import FastForward, StepLibrary
+from qsum_lsp.engines.torch.tokenizer import ChatTokenizer
+from qsum_lsp.engines.torch.weights import load_model
+from qsum_lsp.errors import EngineUnavailable, UsageError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model that answers. ``description`` says for people what was chosen."""
+
+    executor: Runner | TransformersRunner
+    tokenizer: ChatTokenizer
+    stops: tuple[int, ...]
+    device: torch.device
+    context_tokens: int
+    prefill_tokens: int
+    description: str
+
+
+def choose_device(name: str) -> torch.device:
+    """The device called ``name``; for ``auto`` CUDA, else Metal, else the CPU. Raises UsageError."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(
+            f"device = {name!r} is not a device of PyTorch: use auto, cuda, cuda:1, mps or cpu."
+        ) from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise EngineUnavailable(f"device = {name!r}: PyTorch {torch.__version__} finds no CUDA device here.")
+    return device
+
+
+def load(options: TorchOptions, source: ModelSource, context_tokens: int) -> Loaded:
+    """Load everything that ``options`` ask for.
+
+    Raises EngineUnavailable (files, packages, memory), UsageError (settings that contradict each other).
+    """
+    device = choose_device(options.device)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    _keep_compile_caches()
+    folder = source.fetch()
+    config = read_config(folder)
+    tokenizer = ChatTokenizer(folder)
+    stops = stop_ids(folder, config)
+    if not supported(config):
+        foreign = TransformersRunner(
+            folder, device, attention=options.attention, pages=options.max_batch * context_tokens // 16 + 1
+        )
+        text = f"{device}, {config.get('model_type')} through transformers, not optimised"
+        return Loaded(foreign, tokenizer, stops, device, context_tokens, options.prefill_tokens, text)
+    shape = ModelShape.read(folder)
+    draft_folder = _draft_folder(options)
+    draft_shape = ModelShape.read(draft_folder) if draft_folder else None
+    if draft_shape is not None and draft_shape.vocabulary < shape.vocabulary // 2:
+        raise UsageError(
+            f"draft_model = {options.draft_model!r} has another vocabulary than {options.model!r}."
+        )
+    plan = plan_memory(options, shape, draft_shape, device, context_tokens)
+    if device.type == "cuda":
+        total = torch.cuda.get_device_properties(device).total_memory
+        torch.cuda.set_per_process_memory_fraction(min(1.0, plan.limit / total), device)
+    name, attend = attention.choose(options.attention, device)
+    try:
+        model = load_model(folder, shape, device, quantization=plan.quantization, context=context_tokens + 64)
+        cache = KvCache(shape, plan.pages, model.dtype, device)
+        draft = None
+        if draft_folder is not None and draft_shape is not None:
+            small = load_model(
+                draft_folder, draft_shape, device, quantization="none", context=context_tokens + 64
+            )
+            draft = small, KvCache(draft_shape, plan.pages, small.dtype, device)
+    except torch.OutOfMemoryError as error:
+        raise EngineUnavailable(
+            f"The model does not fit the {plan.limit // MIB} MiB that may be used on {device}: {error}"
+        ) from error
+    executor = _runner(options, model, cache, draft, stops, context_tokens, attend)
+    text = f"{device}, {str(model.dtype).removeprefix('torch.')}, quantization {plan.quantization}, attention {name}"
+    log.info("Loaded %s: %s, %d pages of cache", source.name, text, plan.pages)
+    return Loaded(executor, tokenizer, stops, device, context_tokens, plan.prefill_tokens, text)
+
+
+def _draft_folder(options: TorchOptions) -> Path | None:
+    if options.speculation != "draft" and not (options.speculation == "auto" and options.draft_model):
+        return None
+    if options.draft_model is None:
+        raise UsageError("speculation = 'draft' needs draft_model.")
+    return ModelSource.find(options.draft_model).fetch()
+
+
+def _runner(
+    options: TorchOptions,
+    model: Model,
+    cache: KvCache,
+    draft: tuple[Model, KvCache] | None,
+    stops: tuple[int, ...],
+    context_tokens: int,
+    attend: attention.Backend,
+) -> Runner:
+    draft_tokens = 0 if options.speculation == "off" else options.draft_tokens
+    state = DecodeState(options.max_batch, context_tokens + 16 + draft_tokens, stops, model.device)
+    steps = StepLibrary(
+        model,
+        cache,
+        state,
+        compile_mode=options.compile,
+        draft=draft,
+        fast=_fast_forward(model) if options.compile == "auto" else None,
+    )
+    return Runner(
+        model,
+        cache,
+        state,
+        steps,
+        attend=attend,
+        draft=draft,
+        draft_tokens=draft_tokens,
+        overlaps=True,
+    )
+
+
+def _fast_forward(model: Model) -> FastForward | None:
+    """The Triton forward pass, where Triton runs."""
+    if model.device.type != "cuda":
+        return None
+    return None
+
+
+def _keep_compile_caches() -> None:
+    folder = home.compiled_folder()
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder / "inductor"))
+    os.environ.setdefault("TRITON_CACHE_DIR", str(folder / "triton"))

@@ -1,0 +1,266 @@
+"""Continuous batching: who is prefilled, who decodes, who waits (Yu et al., 2022, Orca)."""
+
+import heapq
+import itertools
+from collections import deque
+from collections.abc import Sequence
+
+import torch
+
+from qsum_lsp.engines.protocol import EngineFailed, Priority, RequestTooLong
+from qsum_lsp.engines.torch.executor import Executor, Pending, PrefillPart
+from qsum_lsp.engines.torch.pages import PAGE_TOKENS, PagePool
+from qsum_lsp.engines.torch.sequence import RunningSequence
+
+FLIGHTS = 2
+"""Launches of one kind under way at once: the device always has the next one, and a cancel waits for one."""
+
+SMALLEST_PREFILL = 256
+"""Prompt tokens that one prefill is shrunk to at most, after out-of-memory errors."""
+
+Flight = tuple[Pending, list[RunningSequence]]
+
+
+class Scheduler:
+    """Decides step by step; ``advance`` is called in a loop by the engine's only thread.
+
+    A sequence holds pages for its prompt and its longest answer from its admission on, so that decoding never
+    runs out of them; what does not fit waits, by priority and then by age.
+    """
+
+    def __init__(
+        self,
+        executor: Executor,
+        *,
+        stops: Sequence[int],
+        max_batch: int,
+        prefill_tokens: int,
+        speculative_batch: int,
+    ) -> None:
+        self._executor = executor
+        self._pool = PagePool(executor.pages)
+        self._stops = frozenset(stops)
+        self._prefill_tokens = prefill_tokens
+        self._speculative_batch = speculative_batch
+        self._max_batch = max_batch
+        self._slots = list(range(max_batch - 1, -1, -1))
+        self._order = itertools.count()
+        self._waiting: list[tuple[int, int, RunningSequence]] = []
+        self._prefilling: list[RunningSequence] = []
+        self._decoding: list[RunningSequence] = []
+        self._prefills: deque[Flight] = deque()
+        self._steps: deque[Flight] = deque()
+
+    @property
+    def running(self) -> int:
+        """Sequences that hold a slot."""
+        return len(self._prefilling) + len(self._decoding)
+
+    @property
+    def waiting(self) -> int:
+        """Sequences that hold nothing yet."""
+        return len(self._waiting)
+
+    @property
+    def free_pages(self) -> int:
+        """Pages that no sequence holds."""
+        return self._pool.available
+
+    @property
+    def idle(self) -> bool:
+        """True where ``advance`` has nothing to do."""
+        return not (self._waiting or self._prefilling or self._decoding or self._prefills or self._steps)
+
+    def submit(self, sequence: RunningSequence) -> None:
+        """Queue a sequence; one that can never fit fails at once with RequestTooLong."""
+        if self._pages_for(sequence) > self._pool.capacity:
+            sequence.over = True
+            sequence.on_failure(
+                RequestTooLong(
+                    f"Prompt and answer take {sequence.limit} tokens; the cache holds "
+                    f"{self._pool.capacity * PAGE_TOKENS}. Raise memory_mib or send less text."
+                )
+            )
+            return
+        heapq.heappush(self._waiting, (sequence.priority, next(self._order), sequence))
+
+    def cancel(self, sequence: RunningSequence) -> None:
+        """Give a sequence up; its memory is free once launched work no longer touches it."""
+        if sequence.over:
+            return
+        self._end(sequence)
+        self._waiting = [entry for entry in self._waiting if entry[2] is not sequence]
+        heapq.heapify(self._waiting)
+
+    def abandon(self, error: EngineFailed) -> None:
+        """Fail everything, because the device failed."""
+        held = [entry[2] for entry in self._waiting] + self._prefilling + self._decoding
+        self._waiting.clear()
+        self._prefills.clear()
+        self._steps.clear()
+        for sequence in held:
+            sequence.flights = 0
+            self._end(sequence)
+            sequence.on_failure(error)
+
+    def advance(self) -> None:
+        """Launch what can be launched and take in what has come back."""
+        while self._prefills and self._prefills[0][0].ready():
+            self._land_prefill()
+        self._admit()
+        launched = self._launch_prefill()
+        launched |= self._launch_step()
+        if len(self._steps) >= FLIGHTS or (self._steps and not launched):
+            self._land_step()
+        elif self._prefills and not launched:
+            self._land_prefill()
+
+    def _pages_for(self, sequence: RunningSequence) -> int:
+        return -(-(sequence.limit + self._executor.draft_tokens) // PAGE_TOKENS)
+
+    def _admit(self) -> None:
+        backlog = sum(len(s.prompt) - s.computed for s in self._prefilling)
+        while self._waiting and self._slots and backlog < self._prefill_tokens:
+            priority, _, sequence = self._waiting[0]
+            # a batch that is nearly full is topped up by several prompts at once: small prefills are slow
+            few = len(self._slots) < min(len(self._waiting), self._max_batch // 16)
+            if few and priority == Priority.BATCH and self._decoding and not self._prefilling:
+                return
+            matched = self._pool.match(sequence.prompt) if self._executor.shares_prefixes else []
+            fresh = self._pool.allocate(self._pages_for(sequence) - len(matched))
+            if fresh is None:
+                self._pool.release(matched)
+                return
+            heapq.heappop(self._waiting)
+            sequence.pages = matched + fresh
+            sequence.computed = len(matched) * PAGE_TOKENS
+            sequence.slot = self._slots.pop()
+            self._prefilling.append(sequence)
+            backlog += len(sequence.prompt) - sequence.computed
+
+    def _launch_prefill(self) -> bool:
+        if not self._prefilling or len(self._prefills) >= FLIGHTS:
+            return False
+        parts: list[PrefillPart] = []
+        budget = self._prefill_tokens
+        for sequence in sorted(self._prefilling, key=lambda s: s.priority):
+            if budget == 0:
+                break
+            start = sequence.computed
+            end = min(len(sequence.prompt), start + budget)
+            parts.append(PrefillPart(sequence, start, end, first=sequence.promised == 0))
+            budget -= end - start
+        try:
+            pending = self._executor.prefill(parts)
+        except torch.OutOfMemoryError as error:
+            self._shrink_prefill(parts, error)
+            return True
+        finished = [part.sequence for part in parts if part.last]
+        for part in parts:
+            part.sequence.computed = part.end
+            part.sequence.promised = 1
+            part.sequence.flights += 1
+        for sequence in finished:
+            self._prefilling.remove(sequence)
+            if self._executor.shares_prefixes:
+                self._pool.publish(sequence.prompt, sequence.pages)
+        others = [part.sequence for part in parts if not part.last]
+        self._prefills.append((pending, finished + others))
+        if not self._executor.overlaps or not any(not s.over for s in self._decoding):
+            self._executor.join()
+            self._decoding.extend(finished)
+        return True
+
+    def _launch_step(self) -> bool:
+        if len(self._steps) >= FLIGHTS:
+            return False
+        rows = [s for s in self._decoding if s.promised < s.remaining]
+        if not rows:
+            return False
+        drafts = self._executor.draft_tokens if len(rows) <= self._speculative_batch else 0
+        try:
+            pending = self._executor.step(rows, drafts=drafts)
+        except torch.OutOfMemoryError as error:
+            self._shrink_batch(rows, error)
+            return True
+        for sequence in rows:
+            sequence.promised += 1
+            sequence.flights += 1
+        self._steps.append((pending, rows))
+        return True
+
+    def _land_prefill(self) -> None:
+        pending, sequences = self._prefills.popleft()
+        rows = pending.wait()
+        for sequence in sequences[: len(rows)]:
+            if not sequence.over and sequence not in self._decoding:
+                self._executor.join()
+                self._decoding.append(sequence)
+        rows += [[]] * (len(sequences) - len(rows))
+        for sequence, row in zip(sequences, rows, strict=True):
+            self._landed(sequence, row)
+
+    def _land_step(self) -> None:
+        pending, sequences = self._steps.popleft()
+        for sequence, row in zip(sequences, pending.wait(), strict=False):
+            self._landed(sequence, row[1 : 1 + row[0]])
+
+    def _landed(self, sequence: RunningSequence, tokens: list[int]) -> None:
+        sequence.flights -= 1
+        if sequence.over:
+            self._free(sequence)
+            return
+        if not tokens:
+            return
+        sequence.answer.extend(tokens)
+        sequence.landed += len(tokens)
+        sequence.promised = sequence.landed + sequence.flights
+        stopped = tokens[-1] in self._stops
+        sequence.on_tokens(tokens)
+        if stopped or sequence.landed >= sequence.remaining:
+            self._end(sequence)
+            sequence.on_finish("stop" if stopped else "length")
+
+    def _end(self, sequence: RunningSequence) -> None:
+        sequence.over = True
+        for holders in (self._prefilling, self._decoding):
+            if sequence in holders:
+                holders.remove(sequence)
+        self._free(sequence)
+
+    def _free(self, sequence: RunningSequence) -> None:
+        if sequence.flights == 0 and sequence.slot >= 0:
+            self._executor.release(sequence)
+            self._pool.release(sequence.pages)
+            self._slots.append(sequence.slot)
+            sequence.slot, sequence.pages = -1, []
+
+    def _shrink_prefill(self, parts: Sequence[PrefillPart], error: BaseException) -> None:
+        self._executor.free_memory()
+        self._pool.clear()
+        if self._prefill_tokens > SMALLEST_PREFILL:
+            self._prefill_tokens = max(SMALLEST_PREFILL, self._prefill_tokens // 2)
+            return
+        sequence = parts[0].sequence
+        self._end(sequence)
+        sequence.on_failure(
+            EngineFailed(f"Out of memory for a prompt of {len(sequence.prompt)} tokens: {error}")
+        )
+
+    def _shrink_batch(self, rows: Sequence[RunningSequence], error: BaseException) -> None:
+        while self._prefills:
+            self._land_prefill()
+        while self._steps:
+            self._land_step()
+        self._executor.free_memory()
+        rows = [s for s in rows if not s.over]
+        if len(rows) == 1:
+            self._end(rows[0])
+            rows[0].on_failure(EngineFailed(f"Out of memory while decoding: {error}"))
+        for sequence in rows[len(rows) // 2 :] if len(rows) > 1 else []:
+            self._decoding.remove(sequence)
+            self._free(sequence)
+            self._slots.remove(max(self._slots))
+            self._max_batch -= 1
+            sequence.restart()
+            heapq.heappush(self._waiting, (sequence.priority, next(self._order), sequence))

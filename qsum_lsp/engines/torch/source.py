@@ -1,0 +1,143 @@
+"""Where a model's files are, and what they are called; GGUF files are converted once."""
+
+import hashlib
+import json
+import shutil
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+from qsum_lsp import home
+from qsum_lsp.errors import EngineUnavailable
+
+CONVERTED = "qsum-converted-1"
+"""Part of a converted folder's name: changes with the conversion."""
+
+HUB_FILES = ["*.safetensors", "*.json", "*.jinja"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSource:
+    """A model as it was named: ``path`` is its folder or GGUF file, None for a hub id that is not here yet."""
+
+    name: str
+    path: Path | None
+
+    @classmethod
+    def find(cls, name: str) -> "ModelSource":
+        """Look ``name`` up: a path, an alias of the catalogue, or a hub id. Downloads nothing."""
+        given = Path(name).expanduser()
+        if given.is_dir() or given.suffix == ".gguf":
+            if not given.exists():
+                raise EngineUnavailable(f"There is no model file {given}.")
+            return cls(given.stem if given.is_file() else given.name, given)
+        pulled = home.models_folder() / name
+        if pulled.is_dir():
+            files = sorted(pulled.glob("*.gguf"))
+            return cls(name, files[0] if files else pulled)
+        if "/" not in name:
+            raise EngineUnavailable(f"The model {name!r} is not here. Run: qsum models pull {name}")
+        from huggingface_hub import snapshot_download  # noqa: PLC0415 - slow to import
+        from huggingface_hub.errors import LocalEntryNotFoundError  # noqa: PLC0415
+
+        try:
+            return cls(name, Path(snapshot_download(name, allow_patterns=HUB_FILES, local_files_only=True)))
+        except LocalEntryNotFoundError:
+            return cls(name, None)
+
+    def fetch(self) -> Path:
+        """The folder of safetensors: downloads from the hub or converts a GGUF file where that is needed."""
+        if self.path is None:
+            if home.offline():
+                raise EngineUnavailable(f"{self.name} is not here, and QSUM_OFFLINE forbids downloading it.")
+            from huggingface_hub import snapshot_download  # noqa: PLC0415 - slow to import
+
+            try:
+                return Path(snapshot_download(self.name, allow_patterns=HUB_FILES))
+            except Exception as error:
+                raise EngineUnavailable(f"{self.name} could not be downloaded: {error}") from error
+        if self.path.suffix == ".gguf":
+            return convert_gguf(self.path)
+        return self.path
+
+    @property
+    def config_path(self) -> Path | None:
+        """``config.json`` where there is one already."""
+        if self.path is None:
+            return None
+        folder = _converted_folder(self.path) if self.path.suffix == ".gguf" else self.path
+        config = folder / "config.json"
+        return config if config.exists() else None
+
+    def context_tokens(self) -> int | None:
+        """The context that the model was made for, where that can be known without downloading."""
+        config = self.config_path
+        if config is not None:
+            value: int | None = json.loads(config.read_text(encoding="utf-8")).get("max_position_embeddings")
+            return value
+        if self.path is not None and self.path.suffix == ".gguf":
+            with self.path.open("rb") as file:
+                head = file.read(1 << 16)
+            place = head.find(b".context_length")
+            if place > 0:
+                kind, number = struct.unpack_from("<II", head, place + len(b".context_length"))
+                return int(number) if kind == 4 else None
+        return None
+
+    def digest(self) -> str:
+        """A hash of the weights: names, sizes, and the first and last MiB of each file."""
+        digest = hashlib.sha256(self.name.encode())
+        if self.path is None:
+            return digest.hexdigest()[:16]
+        files = [self.path] if self.path.is_file() else sorted(self.path.glob("*.safetensors"))
+        for path in files:
+            size = path.stat().st_size
+            digest.update(f"{path.name}:{size}".encode())
+            with path.open("rb") as file:
+                digest.update(file.read(1 << 20))
+                file.seek(max(0, size - (1 << 20)))
+                digest.update(file.read())
+        return digest.hexdigest()[:16]
+
+
+def _converted_folder(gguf: Path) -> Path:
+    return home.compiled_folder() / f"{gguf.stem}-{gguf.stat().st_size}-{CONVERTED}"
+
+
+def convert_gguf(gguf: Path) -> Path:
+    """A folder with the dequantised weights as bfloat16 safetensors, the tokenizer and the chat template."""
+    folder = _converted_folder(gguf)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{folder}.lock"):
+        if (folder / "config.json").exists():
+            return folder
+        import torch  # noqa: PLC0415 - this module is imported before an engine is loaded
+        from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415
+
+        partial = folder.with_name(folder.name + ".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name)
+            model = AutoModelForCausalLM.from_pretrained(
+                str(gguf.parent), gguf_file=gguf.name, dtype=torch.bfloat16
+            )
+            # transformers refuses to save what it thinks is still quantised
+            model.hf_quantizer = None
+            if hasattr(model.config, "quantization_config"):
+                del model.config.quantization_config
+            model.generation_config.eos_token_id = _stop_ids(tokenizer)
+            model.save_pretrained(partial)
+            tokenizer.save_pretrained(partial)
+        except Exception as error:
+            raise EngineUnavailable(f"{gguf} could not be converted: {error}") from error
+        partial.rename(folder)
+    return folder
+
+
+def _stop_ids(tokenizer: object) -> list[int]:
+    known = tokenizer.get_vocab()  # type: ignore[attr-defined]
+    ids = {getattr(tokenizer, "eos_token_id", None)}
+    ids |= {known.get(token) for token in ("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<end_of_turn>")}
+    return sorted(number for number in ids if number is not None)

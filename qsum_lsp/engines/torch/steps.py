@@ -1,0 +1,156 @@
+"""Decode steps for every size of batch: built when needed, captured as CUDA graphs once they are warm."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from qsum_lsp.engines.torch.model import KvCache, Model
+from qsum_lsp.engines.torch.options import Compile
+from qsum_lsp.engines.torch.speculation import DraftModel, PromptLookup
+from qsum_lsp.engines.torch.state import DecodeState
+from qsum_lsp.engines.torch.step import DecodeStep, Drafter, EagerForward, Forward
+
+BUCKETS = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 160, 192, 224, 256)
+"""Rows that an optimised step has; a smaller batch is filled up with idle rows."""
+
+SMALLEST_CONTEXT = 512
+
+COMPILED_LAYER = {
+    "default": "default",
+    "reduce-overhead": "default",
+    "max-autotune": "max-autotune-no-cudagraphs",
+}
+"""The mode of torch.compile for a layer. In the last two the engine captures the whole step itself, in place of
+the graphs that Inductor would make of every layer."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepKey:
+    """What a step is made for; ``context`` 0 is any length, ``optimised`` False plain eager PyTorch."""
+
+    rows: int
+    queries: int
+    context: int
+    optimised: bool
+
+
+FastForward = Callable[[Model, KvCache, DecodeState, int, int], Forward]
+
+
+class StepLibrary:
+    """All decode steps of one model. ``fast`` makes the forward pass of the Triton kernels, where they can run."""
+
+    def __init__(
+        self,
+        model: Model,
+        cache: KvCache,
+        state: DecodeState,
+        *,
+        compile_mode: Compile,
+        draft: tuple[Model, KvCache] | None,
+        fast: FastForward | None,
+    ) -> None:
+        self._model, self._cache, self._state = model, cache, state
+        self._draft, self._fast = draft, fast
+        cuda = state.device.type == "cuda"
+        self.optimises = compile_mode in COMPILED_LAYER or (compile_mode == "auto" and fast is not None)
+        self.captures = cuda and self.optimises and compile_mode != "default"
+        self._layers: list[Callable[..., torch.Tensor]] = [layer.step for layer in model.layers]
+        if compile_mode in COMPILED_LAYER:
+            mode = COMPILED_LAYER[compile_mode]
+            self._layers = [torch.compile(step, dynamic=False, mode=mode) for step in self._layers]
+            self._fast = None
+        self._steps: dict[StepKey, DecodeStep] = {}
+        self._graphs: dict[StepKey, torch.cuda.CUDAGraph] = {}
+        self._pool: tuple[int, int] | None = None
+
+    @property
+    def any_context(self) -> bool:
+        """True where optimised steps serve contexts of any length."""
+        return self._fast is not None
+
+    def key(self, batch: int, queries: int, context: int, *, optimised: bool) -> StepKey:
+        """The key of the smallest step that serves ``batch`` rows of up to ``context`` tokens."""
+        if not optimised:
+            return StepKey(batch, queries, -(-context // 64) * 64, optimised=False)
+        rows = next((size for size in BUCKETS if size >= batch), batch)
+        context = 0 if self._fast is not None else max(SMALLEST_CONTEXT, 1 << (context - 1).bit_length())
+        return StepKey(rows, queries, context, optimised=True)
+
+    def get(self, key: StepKey) -> DecodeStep:
+        """The step for ``key``, captured or not."""
+        step = self._steps.get(key)
+        if step is None:
+            step = self._build(key, self._state)
+            if key.optimised:
+                self._steps[key] = step
+        return step
+
+    def run(self, key: StepKey, step: DecodeStep) -> None:
+        """Launch ``step``, by its graph where there is one."""
+        graph = self._graphs.get(key)
+        if graph is None:
+            step.run()
+        else:
+            graph.replay()
+
+    def capture(self, key: StepKey) -> None:
+        """Record the step for ``key`` as a CUDA graph, once; it must have been rehearsed."""
+        if key in self._graphs or not self.captures:
+            return
+        step = self.get(key)
+        step.rows.fill_(self._state.idle_slot)
+        step.run()  # allocates and initialises what a capture may not
+        torch.cuda.current_stream().synchronize()
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
+            step.run()
+        if self._pool is None:
+            self._pool = graph.pool()
+        self._graphs[key] = graph
+
+    def captured(self, key: StepKey) -> bool:
+        """True where nothing is left to do for ``key``."""
+        return key in self._graphs or not self.captures
+
+    def drop_graphs(self) -> None:
+        """Give all graphs and their memory back."""
+        self._graphs.clear()
+        self._steps.clear()
+        self._pool = None
+
+    def rehearse(self, key: StepKey) -> None:
+        """Run a step of this size for nobody, so that everything it needs is compiled; any thread may do so."""
+        state = DecodeState(key.rows, max(key.context, 64), (), self._state.device)
+        self._build(key, state).run()
+        if self._state.device.type == "cuda":
+            torch.cuda.current_stream().synchronize()
+
+    def _build(self, key: StepKey, state: DecodeState) -> DecodeStep:
+        drafter: Drafter | None = None
+        if key.queries > 1:
+            if self._draft is None:
+                drafter = PromptLookup(state, context=key.context or state.context)
+            else:
+                draft, cache = self._draft
+                layers = [layer.step for layer in draft.layers]
+                drafter = DraftModel(state, self._forward(draft, cache, state, key, layers, queries=1))
+        forward = self._forward(self._model, self._cache, state, key, self._layers, queries=key.queries)
+        return DecodeStep(state, forward, batch=key.rows, queries=key.queries, drafter=drafter)
+
+    def _forward(
+        self,
+        model: Model,
+        cache: KvCache,
+        state: DecodeState,
+        key: StepKey,
+        layers: list[Callable[..., torch.Tensor]],
+        *,
+        queries: int,
+    ) -> Forward:
+        if key.optimised and self._fast is not None:
+            return self._fast(model, cache, state, key.rows, queries)
+        if not key.optimised:
+            layers = [layer.step for layer in model.layers]
+        return EagerForward(model, cache, state, context=key.context, layers=layers)

@@ -1,0 +1,106 @@
+"""Chat messages to token ids and back, without importing transformers (its import alone takes seconds)."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NoReturn
+
+from jinja2 import TemplateError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from tokenizers import Tokenizer
+
+from qsum_lsp.engines.protocol import EngineFailed, Message
+from qsum_lsp.errors import EngineUnavailable
+
+CHATML = (
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n"
+    "{% endfor %}<|im_start|>assistant\n"
+)
+
+
+class ChatTokenizer:
+    """The tokenizer and the chat template of a model folder."""
+
+    def __init__(self, folder: Path) -> None:
+        file = folder / "tokenizer.json"
+        if not file.exists():
+            raise EngineUnavailable(
+                f"{folder} has no tokenizer.json; save the model with its fast tokenizer."
+            )
+        self._tokenizer = Tokenizer.from_file(str(file))
+        config_file = folder / "tokenizer_config.json"
+        config: dict[str, Any] = {}
+        if config_file.exists():
+            config = json.loads(config_file.read_text(encoding="utf-8"))
+        separate = folder / "chat_template.jinja"
+        template = separate.read_text(encoding="utf-8") if separate.exists() else config.get("chat_template")
+        if isinstance(template, list):
+            template = {entry["name"]: entry["template"] for entry in template}.get("default")
+        environment = ImmutableSandboxedEnvironment(
+            trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+        )
+        environment.globals["raise_exception"] = _refuse
+        environment.globals["strftime_now"] = lambda form: datetime.now().astimezone().strftime(form)
+        environment.filters["tojson"] = lambda value, **kw: json.dumps(value, ensure_ascii=False, **kw)
+        self._template = environment.from_string(template or CHATML)
+        self._special = {
+            name: config[name]["content"] if isinstance(config[name], dict) else config[name]
+            for name in ("bos_token", "eos_token", "pad_token", "unk_token")
+            if config.get(name)
+        }
+
+    def encode_chat(self, messages: Sequence[Message]) -> list[int]:
+        """Ids of the whole prompt, ready for the answer; a thinking model is told not to think."""
+        chat = [{"role": message.role, "content": message.content} for message in messages]
+        try:
+            text = self._template.render(
+                messages=chat, add_generation_prompt=True, enable_thinking=False, **self._special
+            )
+        except TemplateError as error:
+            raise EngineFailed(f"The model's chat template refuses the messages: {error}") from error
+        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
+        return ids
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text, special tokens not counted."""
+        return [
+            len(encoded.ids)
+            for encoded in self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        ]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of ``ids`` without special tokens."""
+        text: str = self._tokenizer.decode(list(ids), skip_special_tokens=True)
+        return text
+
+    def id_of(self, token: str) -> int | None:
+        """The id of a token, or None."""
+        number: int | None = self._tokenizer.token_to_id(token)
+        return number
+
+
+def _refuse(message: str) -> NoReturn:
+    raise TemplateError(message)
+
+
+class TextStream:
+    """Turns a growing answer into pieces of text that never end inside a character."""
+
+    def __init__(self, tokenizer: ChatTokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._ids: list[int] = []
+        self._start = 0
+        self._shown = ""
+
+    def add(self, ids: Sequence[int]) -> str:
+        """The text that ``ids`` add, as far as it is certain."""
+        self._ids.extend(ids)
+        text = self._tokenizer.decode(self._ids[self._start :])
+        if text.endswith("\ufffd"):
+            return ""
+        piece = text[len(self._shown) :]
+        self._shown = text
+        if len(self._ids) - self._start > 32 and text.endswith((".", "\n")):
+            self._start, self._shown = len(self._ids), ""
+        return piece

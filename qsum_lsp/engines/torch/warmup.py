@@ -1,0 +1,71 @@
+"""Getting faster beside the work: steps are compiled on a thread of their own and used once they are ready."""
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+
+import torch
+
+from qsum_lsp.engines.torch.steps import StepKey
+
+log = logging.getLogger(__name__)
+
+
+class WarmUp:
+    """Compiles the steps it is asked for, one after the other, and says which are ready.
+
+    A step that fails to compile is never ready, so the engine goes on in eager mode; ``failure`` says why.
+    """
+
+    def __init__(self, rehearse: Callable[[StepKey], None], device: torch.device) -> None:
+        self._rehearse, self._device = rehearse, device
+        self._asked: dict[StepKey, None] = {}
+        self._ready: set[StepKey] = set()
+        self._queue: queue.SimpleQueue[StepKey | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="qsum-warm-up", daemon=True)
+        self._started = False
+        self.failure: str | None = None
+
+    def ask(self, key: StepKey) -> None:
+        """Have ``key`` compiled, if that was not asked for before."""
+        if key not in self._asked:
+            self._asked[key] = None
+            self._queue.put(key)
+            if not self._started:
+                self._started = True
+                self._thread.start()
+
+    def ready(self, key: StepKey) -> bool:
+        """True once ``key`` may be run without compiling anything."""
+        return key in self._ready
+
+    @property
+    def pending(self) -> int:
+        """Steps asked for that are not ready."""
+        return 0 if self.failure else len(self._asked) - len(self._ready)
+
+    def ready_keys(self) -> list[StepKey]:
+        """All that is ready, in the order in which it was asked for."""
+        return [key for key in list(self._asked) if key in self._ready]
+
+    def close(self) -> None:
+        """Stop after the step under way."""
+        self._queue.put(None)
+        if self._started:
+            self._thread.join()
+
+    def _work(self) -> None:
+        while (key := self._queue.get()) is not None:
+            try:
+                with torch.inference_mode():
+                    if self._device.type == "cuda":
+                        with torch.cuda.stream(torch.cuda.Stream(self._device)):
+                            self._rehearse(key)
+                    else:
+                        self._rehearse(key)
+            except Exception as error:
+                log.warning("Step %s could not be compiled: %s", key, error, exc_info=True)
+                self.failure = f"{type(error).__name__}: {error}".splitlines()[0]
+            else:
+                self._ready.add(key)

@@ -1,0 +1,175 @@
+"""Waiting, cancelling, running out of memory, and what comes back to the caller."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from qsum_lsp.engines.protocol import EngineFailed, RequestTooLong
+from qsum_lsp.engines.torch import TorchEngine
+from qsum_lsp.engines.torch.runner import Runner
+from qsum_lsp.engines.torch.source import ModelSource
+from qsum_lsp.errors import EngineUnavailable
+from tests.engines.torch.tiny import answer, options, reference, request, tokens, words
+
+NEW = 20
+
+
+def _free_pages(engine: TorchEngine) -> int:
+    assert engine._scheduler is not None
+    return engine._scheduler.free_pages
+
+
+async def test_more_requests_than_slots_and_pages_wait(qwen: Path) -> None:
+    prompts = [words(length, 20) for length in (100, 40, 150, 7, 90, 120, 33)]
+    expected = [reference(qwen, prompt, NEW) for prompt in prompts]
+    engine = TorchEngine(options(qwen, max_batch=2, context_tokens=200))
+    assert await answer(engine, prompts, NEW) == expected
+    await engine.aclose()
+
+
+async def test_a_request_beyond_the_context_fails_alone(qwen: Path) -> None:
+    engine = TorchEngine(options(qwen, context_tokens=100))
+    fits = engine.generate(request(words(50, 21), NEW))
+    too_long = engine.generate(request(words(90, 21), NEW))
+    good, bad = await asyncio.gather(fits, too_long, return_exceptions=True)
+    assert isinstance(bad, RequestTooLong)
+    assert not isinstance(good, BaseException)
+    assert tokens(good) == reference(qwen, words(50, 21), NEW)
+    await engine.aclose()
+
+
+async def test_cancelling_stops_decoding_and_frees_the_slot(qwen: Path) -> None:
+    engine = TorchEngine(options(qwen, max_batch=1))
+    await engine.generate(request(words(5, 22), 1))
+    before = _free_pages(engine)
+    begun = asyncio.Event()
+    long = asyncio.create_task(engine.generate(request(words(5, 23), 400), on_text=lambda _: begun.set()))
+    await begun.wait()
+    long.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await long
+    # the only slot is free again, or this would wait for 400 tokens; the pages are all back afterwards
+    prompt = words(9, 24)
+    assert tokens(await engine.generate(request(prompt, NEW))) == reference(qwen, prompt, NEW)
+    assert _free_pages(engine) == before
+    await engine.aclose()
+
+
+async def test_memory_is_where_it_was_after_a_thousand_cancelled_requests(qwen: Path) -> None:
+    engine = TorchEngine(options(qwen))
+    await engine.generate(request(words(5, 25), 1))
+    before = _free_pages(engine)
+    for round_ in range(100):
+        tasks = [asyncio.create_task(engine.generate(request(words(20 + n, round_), 100))) for n in range(10)]
+        await asyncio.sleep(0.002 * (round_ % 3))
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    prompt = words(30, 26)
+    assert tokens(await engine.generate(request(prompt, NEW))) == reference(qwen, prompt, NEW)
+    assert _free_pages(engine) == before
+    await engine.aclose()
+
+
+def _fail_once_above(limit: int, real: Callable[..., object]) -> Callable[..., object]:
+    def wrapper(self: Runner, items: list[object], **keywords: object) -> object:
+        size = sum(p.end - p.start for p in items) if hasattr(items[0], "end") else len(items)  # type: ignore[attr-defined]
+        if size > limit:
+            raise torch.OutOfMemoryError("no room")
+        return real(self, items, **keywords)
+
+    return wrapper
+
+
+async def test_out_of_memory_in_decoding_shrinks_the_batch(
+    qwen: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Runner, "step", _fail_once_above(2, Runner.step))
+    prompts = [words(length, 27) for length in (10, 30, 20, 25, 5)]
+    engine = TorchEngine(options(qwen))
+    assert await answer(engine, prompts, NEW) == [reference(qwen, prompt, NEW) for prompt in prompts]
+    await engine.aclose()
+
+
+async def test_out_of_memory_in_prefill_makes_smaller_prefills(
+    qwen: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Runner, "prefill", _fail_once_above(256, Runner.prefill))
+    prompts = [words(length, 28) for length in (300, 200, 120)]
+    engine = TorchEngine(options(qwen))
+    assert await answer(engine, prompts, NEW) == [reference(qwen, prompt, NEW) for prompt in prompts]
+    await engine.aclose()
+
+
+async def test_a_prompt_that_cannot_be_prefilled_fails_alone(
+    qwen: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Runner, "prefill", _fail_once_above(60, Runner.prefill))
+    engine = TorchEngine(options(qwen))
+    with pytest.raises(EngineFailed, match="Out of memory"):
+        await engine.generate(request(words(100, 29), NEW))
+    prompt = words(10, 29)
+    assert tokens(await engine.generate(request(prompt, NEW))) == reference(qwen, prompt, NEW)
+    await engine.aclose()
+
+
+async def test_text_comes_in_pieces_that_make_the_answer(qwen: Path) -> None:
+    engine = TorchEngine(options(qwen))
+    pieces: list[str] = []
+    completion = await engine.generate(request(words(12, 30), NEW), on_text=pieces.append)
+    assert "".join(pieces) == completion.text
+    assert len(pieces) > 1
+    assert (completion.prompt_tokens, completion.new_tokens) == (12, NEW)
+    await engine.aclose()
+
+
+async def test_status_and_identity(qwen: Path) -> None:
+    engine = TorchEngine(options(qwen))
+    assert engine.status().state == "unloaded"
+    assert engine.identity.context_tokens == 512
+    nf4 = TorchEngine(options(qwen, quantization="nf4")).identity
+    assert nf4.fingerprint != engine.identity.fingerprint
+    assert await engine.count_tokens(["w1 w2 w3", ""]) == [3, 0]
+    status = engine.status()
+    assert status.state == "ready"
+    assert "sdpa" in status.detail
+    await engine.aclose()
+    with pytest.raises(EngineUnavailable):
+        await engine.generate(request([1], 1))
+
+
+async def test_closing_fails_what_is_under_way(qwen: Path) -> None:
+    engine = TorchEngine(options(qwen))
+    begun = asyncio.Event()
+    task = asyncio.create_task(engine.generate(request(words(5, 31), 400), on_text=lambda _: begun.set()))
+    await begun.wait()
+    await engine.aclose()
+    with pytest.raises(EngineFailed):
+        await task
+
+
+@pytest.mark.parametrize("settings", [{"device": "cuda"}, {"attention": "flash_attention_2"}])
+async def test_what_is_not_there_is_said(qwen: Path, settings: dict[str, str]) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a CUDA device")
+    engine = TorchEngine(options(qwen, **settings))
+    with pytest.raises(EngineUnavailable, match=next(iter(settings))):
+        await engine.load()
+    assert engine.status().state == "failed"
+
+
+async def test_too_little_memory_is_said(qwen: Path) -> None:
+    engine = TorchEngine(options(qwen, memory_mib=1))
+    with pytest.raises(EngineUnavailable, match="memory_mib"):
+        await engine.load()
+
+
+def test_models_that_are_not_here(tmp_path: Path) -> None:
+    with pytest.raises(EngineUnavailable, match="qsum models pull"):
+        ModelSource.find("no-such-alias")
+    source = ModelSource.find("nobody/nothing")
+    with pytest.raises(EngineUnavailable, match="QSUM_OFFLINE"):
+        source.fetch()
