@@ -18,7 +18,7 @@ class TransformersRunner:
     draft_tokens = 0
 
     def __init__(self, folder: Path, device: torch.device, *, attention: str, pages: int) -> None:
-        from transformers import AutoModelForCausalLM  # noqa: PLC0415 - slow to import
+        from transformers import AutoModelForCausalLM
 
         self.pages = pages
         self.device = device

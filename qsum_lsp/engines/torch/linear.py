@@ -34,7 +34,7 @@ class Quantized4(nn.Module):
 
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None, kind: Literal["nf4", "fp4"]) -> None:
         super().__init__()
-        from bitsandbytes import functional as bnb  # noqa: PLC0415 - loads a CUDA library
+        from bitsandbytes import functional as bnb
 
         packed, state = bnb.quantize_4bit(weight.contiguous(), blocksize=BLOCK, quant_type=kind)
         self.kind, self.dtype = kind, weight.dtype

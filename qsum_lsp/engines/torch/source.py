@@ -39,8 +39,8 @@ class ModelSource:
             return cls(name, files[0] if files else pulled)
         if "/" not in name:
             raise EngineUnavailable(f"The model {name!r} is not here. Run: qsum models pull {name}")
-        from huggingface_hub import snapshot_download  # noqa: PLC0415 - slow to import
-        from huggingface_hub.errors import LocalEntryNotFoundError  # noqa: PLC0415
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import LocalEntryNotFoundError
 
         try:
             return cls(name, Path(snapshot_download(name, allow_patterns=HUB_FILES, local_files_only=True)))
@@ -52,7 +52,7 @@ class ModelSource:
         if self.path is None:
             if home.offline():
                 raise EngineUnavailable(f"{self.name} is not here, and QSUM_OFFLINE forbids downloading it.")
-            from huggingface_hub import snapshot_download  # noqa: PLC0415 - slow to import
+            from huggingface_hub import snapshot_download
 
             try:
                 return Path(snapshot_download(self.name, allow_patterns=HUB_FILES))
@@ -113,8 +113,8 @@ def convert_gguf(gguf: Path) -> Path:
     with FileLock(f"{folder}.lock"):
         if (folder / "config.json").exists():
             return folder
-        import torch  # noqa: PLC0415 - this module is imported before an engine is loaded
-        from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer
 
         partial = folder.with_name(folder.name + ".partial")
         shutil.rmtree(partial, ignore_errors=True)
