@@ -1,0 +1,295 @@
+"""The engine: loads the process once, queues requests in front of its slots, and shares prompt prefixes."""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import tempfile
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+
+from qsum_lsp.engines.llama.process import WorkerProcess
+from qsum_lsp.engines.llama.slots import Slot, Slots, common_prefix
+from qsum_lsp.engines.llama.threads import default_threads
+from qsum_lsp.engines.llama.worker import WorkerConfig
+from qsum_lsp.engines.protocol import (
+    Completion,
+    EngineFailed,
+    EngineIdentity,
+    EngineStatus,
+    GenerationRequest,
+    OnText,
+    RequestTooLong,
+)
+from qsum_lsp.errors import EngineUnavailable
+
+if TYPE_CHECKING:
+    # httpx takes 0.1 s to import, which a run that is answered from the store need not spend.
+    from qsum_lsp.engines.llama.chat import ChatEncoder
+    from qsum_lsp.engines.llama.client import LlamaClient
+
+log = logging.getLogger(__name__)
+
+_SLOTS = 5
+_BATCH_TOKENS = 256
+_LEAST_ANSWER_TOKENS = 16
+_LEAST_SHARED_TOKENS = 24
+_PREFIXES_KEPT = 8
+
+
+@dataclass(slots=True)
+class _Loaded:
+    """A model that is ready. ``prefixes`` are the tasks that save a shared beginning, by its tokens, oldest first."""
+
+    process: WorkerProcess
+    client: "LlamaClient"
+    chat: "ChatEncoder"
+    device: str
+    slots: Slots = field(default_factory=lambda: Slots(_SLOTS))
+    prefixes: "dict[tuple[int, ...], asyncio.Task[str | None]]" = field(default_factory=dict)
+
+
+class LlamaEngine:
+    """Implements ``Engine`` over a GGUF file.
+
+    ``context_tokens`` bounds prompt and answer of one request; memory is the file's size plus the key-value cache
+    of all slots (f16: 28 KiB a token for Qwen2.5 1.5B, 12 KiB for 0.5B, times ``context_tokens`` times 5) plus about
+    300 MiB. ``threads`` None leaves a core free where there are more than two.
+    """
+
+    def __init__(
+        self,
+        model_path: Path,
+        *,
+        model_name: str,
+        model_hash: str,
+        context_tokens: int = 4096,
+        threads: int | None = None,
+    ) -> None:
+        self._model_path = model_path
+        self._threads = threads or default_threads()
+        self._identity = EngineIdentity(
+            name="llama",
+            model=model_name,
+            fingerprint=f"{model_hash}-llama.cpp-kv-f16",
+            context_tokens=context_tokens,
+        )
+        self._load_task: asyncio.Task[_Loaded] | None = None
+        self._state_folder: tempfile.TemporaryDirectory[str] | None = None
+        self._failure = ""
+        self._closed = False
+        self._tokens_per_second: float | None = None
+
+    @property
+    def identity(self) -> EngineIdentity:
+        return self._identity
+
+    def status(self) -> EngineStatus:
+        loaded = self._loaded_now()
+        if loaded is None:
+            loading = self._load_task is not None and not self._load_task.done()
+            state = "loading" if loading else "failed" if self._failure else "unloaded"
+            return EngineStatus(state=state, detail=self._failure)  # type: ignore[arg-type]
+        memory = None
+        with contextlib.suppress(psutil.Error):
+            memory = psutil.Process(loaded.process.pid).memory_info().rss
+        return EngineStatus(
+            state="ready",
+            device=loaded.device,
+            running=loaded.slots.running,
+            waiting=loaded.slots.waiting,
+            memory_bytes=memory,
+            tokens_per_second=self._tokens_per_second,
+        )
+
+    async def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        loaded = await self._load()
+        async with self._speaking_to(loaded):
+            return [len(await loaded.client.tokenize(text, special=False)) if text else 0 for text in texts]
+
+    async def generate(self, request: GenerationRequest, *, on_text: OnText | None = None) -> Completion:
+        started = time.monotonic()
+        loaded = await self._load()
+        async with self._speaking_to(loaded):
+            tokens, shared = await loaded.chat.encode(request.messages)
+            room = self._identity.context_tokens - len(tokens)
+            wanted = max(request.max_new_tokens, 0)
+            if room < min(wanted, _LEAST_ANSWER_TOKENS):
+                raise RequestTooLong(
+                    f"the prompt has {len(tokens)} tokens; with its answer it does not fit the context of "
+                    f"{self._identity.context_tokens}"
+                )
+            slot = await loaded.slots.acquire(tokens, request.priority)
+            try:
+                await self._share_prefix(loaded, slot, tuple(tokens[:shared]), tokens)
+                slot.tokens = tokens
+                return await self._decode(loaded, slot, min(wanted, room), on_text, started)
+            finally:
+                loaded.slots.release(slot)
+
+    async def aclose(self) -> None:
+        self._closed = True
+        task, self._load_task = self._load_task, None
+        if task is not None:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, EngineUnavailable):
+                await self._unload(await task)
+        if self._state_folder is not None:
+            self._state_folder.cleanup()
+            self._state_folder = None
+
+    async def _decode(
+        self,
+        loaded: _Loaded,
+        slot: Slot,
+        max_new_tokens: int,
+        on_text: OnText | None,
+        started: float,
+    ) -> Completion:
+        pieces: list[str] = []
+        stream = loaded.client.complete(slot.tokens, slot=slot.number, max_new_tokens=max_new_tokens)
+        async with contextlib.aclosing(stream):
+            async for piece in stream:
+                if piece.text:
+                    pieces.append(piece.text)
+                    if on_text is not None:
+                        on_text(piece.text)
+                if piece.final is not None:
+                    self._tokens_per_second = piece.final.get("timings", {}).get("predicted_per_second")
+                    return Completion(
+                        text="".join(pieces),
+                        finish_reason="length" if piece.final["stop_type"] == "limit" else "stop",
+                        prompt_tokens=len(slot.tokens),
+                        new_tokens=piece.final["tokens_predicted"],
+                        seconds=time.monotonic() - started,
+                    )
+        raise EngineFailed("llama.cpp ended the answer early")
+
+    async def _share_prefix(
+        self, loaded: _Loaded, slot: Slot, prefix: tuple[int, ...], tokens: Sequence[int]
+    ) -> None:
+        """Bring the state after ``prefix`` to ``slot``, evaluating it only if no slot ever has."""
+        if len(prefix) < _LEAST_SHARED_TOKENS or common_prefix(slot.tokens, tokens) >= len(prefix):
+            return
+        task = loaded.prefixes.get(prefix)
+        if task is None:
+            while len(loaded.prefixes) >= _PREFIXES_KEPT:
+                del loaded.prefixes[next(iter(loaded.prefixes))]
+            task = asyncio.create_task(self._save_prefix(loaded, slot, prefix))
+            loaded.prefixes[prefix] = task
+            await asyncio.shield(task)
+            return
+        name = await asyncio.shield(task)
+        if name is not None:
+            await loaded.client.restore_slot(slot.number, name)
+
+    async def _save_prefix(self, loaded: _Loaded, slot: Slot, prefix: tuple[int, ...]) -> str | None:
+        name = f"prefix-{secrets.token_hex(8)}.bin"
+        try:
+            await loaded.client.evaluate(prefix, slot=slot.number)
+            await loaded.client.save_slot(slot.number, name)
+        except Exception:
+            log.debug("the shared prompt prefix could not be saved", exc_info=True)
+            loaded.prefixes.pop(prefix, None)
+            return None
+        return name
+
+    @contextlib.asynccontextmanager
+    async def _speaking_to(self, loaded: _Loaded) -> AsyncIterator[None]:
+        """Turn a broken connection into what it means."""
+        import httpx
+
+        try:
+            yield
+        except (httpx.TransportError, httpx.StreamError, RuntimeError) as error:
+            if self._closed:
+                raise EngineUnavailable("The engine was closed while a request was under way.") from error
+            if not loaded.process.ended:
+                raise EngineFailed(f"the connection to the model process failed: {error!r}") from error
+            reason = loaded.process.why_ended()
+            if self._loaded_now() is loaded:
+                self._load_task = None  # the next request starts a fresh one
+                await self._unload(loaded)
+            raise EngineFailed(reason) from error
+
+    def _loaded_now(self) -> _Loaded | None:
+        task = self._load_task
+        if task is None or not task.done() or task.cancelled() or task.exception() is not None:
+            return None
+        return task.result()
+
+    async def _load(self) -> _Loaded:
+        if self._closed:
+            raise EngineUnavailable("The engine is closed.")
+        task = self._load_task
+        if task is None or (task.done() and self._loaded_now() is None):
+            task = self._load_task = asyncio.create_task(self._start())
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise EngineUnavailable("The engine was closed while its model was loading.") from None
+            raise
+
+    async def _start(self) -> _Loaded:
+        from qsum_lsp.engines.llama.chat import ChatEncoder
+        from qsum_lsp.engines.llama.client import LlamaClient
+
+        self._failure = ""
+        try:
+            _check_file(self._model_path)
+            if self._state_folder is None:
+                self._state_folder = tempfile.TemporaryDirectory(
+                    prefix="qsum-llama-", ignore_cleanup_errors=True
+                )
+            api_key = secrets.token_urlsafe(24)
+            process = WorkerProcess(
+                WorkerConfig(
+                    model_path=str(self._model_path),
+                    slots=_SLOTS,
+                    context_tokens=self._identity.context_tokens,
+                    batch_tokens=_BATCH_TOKENS,
+                    threads=self._threads,
+                    state_folder=f"{self._state_folder.name}/",
+                    api_key=api_key,
+                )
+            )
+            try:
+                url, device = await process.ready()
+            except BaseException:
+                await process.end()
+                raise
+        except EngineUnavailable as error:
+            self._failure = str(error)
+            raise
+        except OSError as error:
+            self._failure = f"The model process could not be started: {error}"
+            raise EngineUnavailable(self._failure) from error
+        client = LlamaClient(url, api_key)
+        return _Loaded(process, client, ChatEncoder(client), device)
+
+    async def _unload(self, loaded: _Loaded) -> None:
+        loaded.slots.fail_waiting(EngineUnavailable("The engine was closed."))
+        await loaded.process.end()
+        await loaded.client.aclose()
+
+
+def _check_file(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            magic = file.read(4)
+    except FileNotFoundError:
+        raise EngineUnavailable(
+            f"{path}: there is no model file here. Pull the model with `qsum models pull`."
+        ) from None
+    except OSError as error:
+        raise EngineUnavailable(f"{path}: the model file cannot be read ({error.strerror}).") from error
+    if magic != b"GGUF":
+        raise EngineUnavailable(
+            f"{path}: this is no GGUF file. Pull the model with `qsum models pull`, or name a .gguf file."
+        )
