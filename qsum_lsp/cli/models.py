@@ -72,7 +72,9 @@ def path(context: click.Context, alias: str) -> None:
     """Print where the file of the model ALIAS is; exit code 3 where it is not here."""
     found = model_files.locate(alias)
     if found is None:
-        click.echo(f"qsum: {alias} is not here; `qsum models pull {alias}` downloads it.", err=True)
+        click.echo(
+            f"qsum: {alias} is not here or was not verified yet; run: qsum models pull {alias}", err=True
+        )
         context.exit(NOT_HERE)
     click.echo(shown_path(found))
 

@@ -2,7 +2,7 @@
 
 from qsum_lsp.models.download import PullProgress, pull
 from qsum_lsp.models.entries import HubSource, ModelEntry, RegistrySource, catalogue, find
-from qsum_lsp.models.files import locate, model_hash
+from qsum_lsp.models.files import locate, model_hash, own_path
 
 __all__ = [
     "HubSource",
@@ -13,5 +13,6 @@ __all__ = [
     "find",
     "locate",
     "model_hash",
+    "own_path",
     "pull",
 ]

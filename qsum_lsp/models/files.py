@@ -11,16 +11,28 @@ from qsum_lsp import home
 from qsum_lsp.errors import FileError
 from qsum_lsp.models.entries import HubSource, ModelEntry, find
 
+_hashes_of_this_process: dict[str, object] = {}
+
 
 def locate(name: str | Path) -> Path | None:
-    """The model's file where it is on this machine already; None where it has to be pulled.
+    """The model's verified file, or the path itself where ``name`` is one; None where it has to be pulled.
 
-    Looks at names and sizes only, reads no file and asks no network. Raises UsageError for an unknown name.
+    Looks at names, sizes, times and the hashes kept from earlier; reads no model file and asks no network. A file
+    that lies here without having been verified is not found: ``pull`` verifies it and downloads nothing.
+    Raises UsageError for an unknown name.
     """
     model = find(name)
     if isinstance(model, Path):
         return model
-    return next((path for path in candidates(model) if has_size(path, model.size)), None)
+    return next((path for path in candidates(model) if is_verified(path, model)), None)
+
+
+def is_verified(path: Path, model: ModelEntry) -> bool:
+    """Whether the file is known to be the model: right in size, and in hash when it was last read."""
+    try:
+        return has_size(path, model.size) and remembered_hash(path) == model.sha256
+    except OSError:
+        return False
 
 
 def own_path(entry: ModelEntry) -> Path:
@@ -66,11 +78,11 @@ def remembered_hash(path: Path) -> str | None:
 
 
 def remember_hash(path: Path, digest: str) -> None:
-    """Keep a hash that was just computed; where it cannot be kept it is computed again next time."""
+    """Keep a hash that was just computed: for this process, and on the disk where that can be written."""
     with contextlib.suppress(OSError):
         status = path.stat()
+        _hashes_of_this_process[str(path.resolve())] = [status.st_size, status.st_mtime_ns, digest]
         kept = {name: value for name, value in _kept_hashes().items() if os.path.exists(name)}
-        kept[str(path.resolve())] = [status.st_size, status.st_mtime_ns, digest]
         target = _hashes_path()
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=target.parent, suffix=".tmp", delete=False) as file:
@@ -83,11 +95,12 @@ def _hashes_path() -> Path:
 
 
 def _kept_hashes() -> dict[str, object]:
+    """Size, time of change and hash by path."""
     try:
         kept = json.loads(_hashes_path().read_text("utf-8"))
     except (OSError, ValueError):
-        return {}
-    return kept if isinstance(kept, dict) else {}
+        kept = None
+    return (kept if isinstance(kept, dict) else {}) | _hashes_of_this_process
 
 
 def has_size(path: Path, size: int) -> bool:

