@@ -189,6 +189,8 @@ class PositionParser(BlockParser):
         if leaf.kind == "paragraph":
             if state.blank:
                 state.close_leaf()
+            elif state.indent > 3 or state.src[state.text_start] in self.STARTERS:
+                state.drop_definitions()
             return state.blank
         if leaf.kind == "html":
             return self._continue_html(state, leaf)

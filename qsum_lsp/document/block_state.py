@@ -31,6 +31,7 @@ class Leaf:
     spans: list[tuple[int, int]] = field(default_factory=list)
     level: int = 0
     info: str = ""
+    definition_checks: int = 8
     fence: str = ""
     fence_indent: int = 0
     html_end: str | re.Pattern[str] = ""
@@ -192,11 +193,32 @@ class PositionState(BlockState):
                 leaf.spans.pop()
         self.leaves.append(leaf)
 
+    def drop_definitions(self) -> None:
+        """Drop the open paragraph if link reference definitions are all it holds: the line may begin any block.
+
+        Not if the line may be the title of the last definition. Tried a few times only, to stay linear.
+        """
+        leaf = self.leaf
+        if leaf is None or leaf.definition_checks == 0 or not self.src.startswith("[", leaf.spans[0][0]):
+            return
+        if self.src.startswith(("'", '"', "("), self.text_start):
+            return
+        leaf.definition_checks -= 1
+        text = self._text(leaf)
+        links: dict[str, Any] = {}
+        if skip_definitions(text, links) >= len(text):
+            for key, link in links.items():
+                self.env["ref_links"].setdefault(key, link)
+            self.leaf = None
+
+    def _text(self, leaf: Leaf) -> str:
+        return "\n".join([self.src[start:end] for start, end in leaf.spans])
+
     def take_definitions(self, leaf: Leaf) -> bool:
         """Move the link reference definitions that open a paragraph to ``env``; whether any text is left."""
         if not self.src.startswith("[", leaf.spans[0][0]):
             return True
-        text = "\n".join([self.src[start:end] for start, end in leaf.spans])
+        text = self._text(leaf)
         position = skip_definitions(text, self.env["ref_links"])
         if position == 0:
             return True

@@ -9,6 +9,8 @@ from mistune.util import unescape
 
 _MARKUP = re.compile(r"[\\`*_\[\]<&\n]")
 _SPACES = re.compile(r"[ \t\n]+")
+_PIECE_END = re.compile(r"[ \t\n]")
+_LONGEST = 10_000
 _parser = InlineParser()
 
 
@@ -19,8 +21,21 @@ def reader_text(source: str, env: MutableMapping[str, Any], *, images: bool) -> 
     ``images``, else nothing.
     """
     if _MARKUP.search(source):
-        source = "".join(_texts(_parser(source, env), images=images))
+        source = "".join(
+            [text for piece in _pieces(source) for text in _texts(_parser(piece, env), images=images)]
+        )
     return _SPACES.sub(" ", source).strip(" ")
+
+
+def _pieces(source: str) -> Iterable[str]:
+    """``source`` cut at white space where it is very long: mistune's time for odd emphasis grows as its square."""
+    start = 0
+    while len(source) - start > _LONGEST:
+        cut = _PIECE_END.search(source, start + _LONGEST)
+        end = cut.start() if cut else len(source)
+        yield source[start:end]
+        start = end
+    yield source[start:]
 
 
 def _texts(tokens: Iterable[dict[str, Any]], *, images: bool) -> Iterable[str]:

@@ -5,6 +5,8 @@ and Pandoc (``:::note``); attributes of kramdown. MkDocs blocks hold other block
 """
 
 import re
+from bisect import bisect_right
+from collections.abc import Iterator
 from re import Match
 
 from qsum_lsp.document.block_parser import PositionParser
@@ -14,7 +16,7 @@ from qsum_lsp.document.block_state import Container, Leaf, PositionState
 _BRACES = r"\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*+\})*+\})*+\}"
 _ATTRIBUTE = rf"""[\w.:@-]++(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|{_BRACES}|[^\s"'=<>`{{]++))?+|{_BRACES}"""
 _TAGS = re.compile(
-    r"(?P<kept>\\.|(?<!`)(?P<ticks>`++).+?(?<!`)(?P=ticks)(?!`))"  # an escape, or code, which may show such tags
+    r"(?P<kept>\\.)"
     r"|\{%-?\s*+comment\s*+-?%\}(?:[^{]|\{(?!%))*+\{%-?\s*+endcomment\s*+-?%\}"
     r"|\{\{[<%](?:[^%>{]|[%>](?!\}\})|\{(?!\{))*+[%>]\}\}"
     r"|\{\{(?:[^{}]|\}(?!\})|\{(?!\{))*+\}\}"
@@ -29,6 +31,7 @@ _TAGS = re.compile(
 _FENCE_LINE = re.compile(
     r"^[ \t]*+:{3,}+[ \t]*+(?:\{[^{}\n]*+\}|[\w-]++)?+[ \t]*+\[?([^\[\]{}\n]*+)[^\n]*+$", re.MULTILINE
 )
+_BACKTICKS = re.compile(r"`++")
 _MODULE_LINE = re.compile(
     r"""import\s++(?:['"]|(?:[\w$]++|\{|\*)[^;]*?\sfrom\s++['"])"""
     r"|export\s++(?:default|const|let|var|function|class|async|\{|\*)"
@@ -44,7 +47,30 @@ def strip_tags(markdown: str) -> str:
     """Inline ``markdown`` without the tags of site generators; code spans stay as they are."""
     if ":::" in markdown:
         markdown = _FENCE_LINE.sub(r"\1", markdown)
-    return _TAGS.sub(_without_tag, markdown)
+    parts: list[str] = []
+    position = 0
+    for start, end in _code_spans(markdown):
+        parts += _TAGS.sub(_without_tag, markdown[position:start]), markdown[start:end]
+        position = end
+    parts.append(_TAGS.sub(_without_tag, markdown[position:]))
+    return "".join(parts)
+
+
+def _code_spans(markdown: str) -> Iterator[tuple[int, int]]:
+    """Where the code spans are: from a run of backticks to the next one of the same length."""
+    runs = [run.span() for run in _BACKTICKS.finditer(markdown)]
+    by_length: dict[int, list[int]] = {}
+    for index, (start, end) in enumerate(runs):
+        by_length.setdefault(end - start, []).append(index)
+    index = 0
+    while index < len(runs):
+        start, end = runs[index]
+        same = by_length[end - start]
+        closing = bisect_right(same, index)
+        if closing < len(same) and not markdown.endswith("\\", 0, start):
+            index = same[closing]
+            yield start, runs[index][1]
+        index += 1
 
 
 def _without_tag(tag: Match[str]) -> str:
