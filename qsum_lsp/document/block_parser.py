@@ -126,7 +126,10 @@ class PositionParser(BlockParser):
     def _parse_line(self, state: PositionState) -> None:
         self._match_containers(state)
         state.measure_indent()
-        if state.matched == len(state.containers) and self._continue_leaf(state):
+        if state.matched < len(state.containers):
+            if not state.blank:
+                state.drop_definitions()
+        elif self._continue_leaf(state):
             return
         while True:
             state.measure_indent()

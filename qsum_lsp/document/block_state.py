@@ -12,6 +12,7 @@ from qsum_lsp.document.definitions import skip_definitions
 LeafKind = Literal["heading", "paragraph", "code", "html"]
 ContainerKind = Literal["quote", "item", "admonition"]
 
+_TITLE_STARTS = ("'", '"', "(")
 _LINE = re.compile(r"[^\r\n]+")
 
 
@@ -196,17 +197,23 @@ class PositionState(BlockState):
     def drop_definitions(self) -> None:
         """Drop the open paragraph if link reference definitions are all it holds: the line may begin any block.
 
-        Not if the line may be the title of the last definition. Tried a few times only, to stay linear.
+        Not if the line is the title of the last definition. Tried a few times only, to stay linear.
         """
         leaf = self.leaf
-        if leaf is None or leaf.definition_checks == 0 or not self.src.startswith("[", leaf.spans[0][0]):
-            return
-        if self.src.startswith(("'", '"', "("), self.text_start):
+        if (
+            leaf is None
+            or leaf.kind != "paragraph"
+            or leaf.definition_checks == 0
+            or not self.src.startswith("[", leaf.spans[0][0])
+        ):
             return
         leaf.definition_checks -= 1
         text = self._text(leaf)
         links: dict[str, Any] = {}
         if skip_definitions(text, links) >= len(text):
+            line = self.src[self.text_start : self.line_end]
+            if line.startswith(_TITLE_STARTS) and skip_definitions(f"{text}\n{line}", links) > len(text) + 1:
+                return
             for key, link in links.items():
                 self.env["ref_links"].setdefault(key, link)
             self.leaf = None

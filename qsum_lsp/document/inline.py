@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Iterable, MutableMapping
+from re import Match
 from typing import Any
 
+from mistune.core import InlineState
 from mistune.inline_parser import InlineParser
 from mistune.util import unescape
 
@@ -11,7 +13,27 @@ _MARKUP = re.compile(r"[\\`*_\[\]<&\n]")
 _SPACES = re.compile(r"[ \t\n]+")
 _PIECE_END = re.compile(r"[ \t\n]")
 _LONGEST = 10_000
-_parser = InlineParser()
+_DECLARATION = re.compile(r"<![A-Za-z]")
+
+
+class _InlineParser(InlineParser):
+    """Mistune's, with raw HTML as in CommonMark (6.6): ``<!X>`` is a declaration, ``<a>`` opens no link."""
+
+    def parse_inline_html(self, m: Match[str], state: InlineState) -> int | None:
+        start = m.start()
+        if _DECLARATION.match(state.src, start):
+            closing = state.delimiters.find(">", start)
+            if closing is None:
+                return None
+            state.append_token({"type": "inline_html", "raw": state.src[start : closing + 1]})
+            return closing + 1
+        in_link = state.in_link
+        end = super().parse_inline_html(m, state)
+        state.in_link = in_link
+        return end
+
+
+_parser = _InlineParser()
 
 
 def reader_text(source: str, env: MutableMapping[str, Any], *, images: bool) -> str:
