@@ -13,7 +13,24 @@ from qsum_lsp.summaries import DocumentSummary, Summarizer, SummaryOptions
 from tests.scripted_engine import ScriptedEngine
 from tests.summaries.support import DictStore
 
-WORDS = st.sampled_from(["server", "client", "token", "index", "cache", "value", "7", "12", "reads", "writes", "keeps", "drops", "the", "a"])
+WORDS = st.sampled_from(
+    [
+        "server",
+        "client",
+        "token",
+        "index",
+        "cache",
+        "value",
+        "7",
+        "12",
+        "reads",
+        "writes",
+        "keeps",
+        "drops",
+        "the",
+        "a",
+    ]
+)
 SENTENCE = st.lists(WORDS, min_size=3, max_size=12).map(lambda words: " ".join(words).capitalize() + ".")
 OWN = st.one_of(
     st.just(""),

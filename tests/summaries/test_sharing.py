@@ -101,6 +101,24 @@ async def test_a_late_listener_hears_the_beginning_too() -> None:
     assert len(engine.requests) == 1
 
 
+async def test_who_gave_up_hears_nothing_more() -> None:
+    engine = ScriptedEngine()
+    engine.gate = asyncio.Event()
+    summarizer = Summarizer(engine, DictStore())
+    heard: list[object] = []
+    gone = asyncio.create_task(
+        summarizer.summarize(parse(TEXT), OPTIONS, only=["1.1"], on_progress=heard.append)
+    )
+    stays = asyncio.create_task(summarizer.summarize(parse(TEXT), OPTIONS, only=["1.1"]))
+    await until(lambda: engine.running == 1)
+    gone.cancel()
+    await asyncio.wait([gone])
+    before = len(heard)
+    engine.gate.set()
+    await stays
+    assert len(heard) == before == 1
+
+
 async def test_a_hover_makes_a_waiting_request_urgent() -> None:
     engine = ScriptedEngine()
     engine.gate = asyncio.Event()
