@@ -1,0 +1,83 @@
+"""The hooks' own contract: exit codes, and a commit that nothing missing can stop."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+import hooks.check
+import hooks.summaries
+from qsum_lsp.errors import EngineUnavailable
+from tests.scripted_engine import ScriptedEngine
+
+TEXT = "---\ntitle: T\n---\nThe client sends a request again when the server does not answer.\n"
+
+
+@pytest.fixture
+def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("QSUM_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("QSUM_OFFLINE", "")
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "page.md"
+    path.write_text(TEXT)
+    return path
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> ScriptedEngine:
+    engine = ScriptedEngine()
+    monkeypatch.setattr("qsum_lsp.service.create_engine", lambda settings: engine)
+    return engine
+
+
+@pytest.fixture
+def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    def create(settings: object) -> None:
+        raise EngineUnavailable("the model is not here")
+
+    monkeypatch.setattr("qsum_lsp.service.create_engine", create)
+
+
+def test_changes_once_and_then_passes(page: Path, engine: ScriptedEngine) -> None:
+    assert hooks.check.main(["page.md"]) == 1
+    assert hooks.summaries.main(["page.md"]) == 1
+    assert hooks.summaries.main(["page.md"]) == 0
+    assert hooks.check.main(["page.md"]) == 0
+
+
+def test_without_a_model_the_commit_goes_on(
+    page: Path, no_engine: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert hooks.summaries.main(["page.md"]) == 0
+    said = capsys.readouterr()
+    assert "page.md: missing  (not updated" in said.out
+    assert "qsum models pull" in said.err
+    assert page.read_text() == TEXT
+    assert hooks.summaries.main(["--require-model", "page.md"]) == 3
+
+
+def test_a_broken_page_fails_all_the_same(
+    page: Path, no_engine: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page.write_text("---\ntitle: [\n---\nText of the page.\n")
+    assert hooks.summaries.main(["page.md"]) == 4
+    assert "page.md:3: " in capsys.readouterr().err
+
+
+def test_nothing_is_downloaded_during_a_commit(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def create(settings: object) -> None:
+        seen.append(os.environ["QSUM_OFFLINE"])
+        raise EngineUnavailable("the model is not here")
+
+    monkeypatch.delenv("QSUM_OFFLINE")
+    monkeypatch.setattr("qsum_lsp.service.create_engine", create)
+    hooks.summaries.main(["page.md"])
+    assert seen == ["1"]
+
+
+def test_a_name_like_an_option_is_a_file(page: Path, engine: ScriptedEngine) -> None:
+    page.rename("--force.md")
+    assert hooks.summaries.main(["--force.md"]) == 1
+    assert hooks.check.main(["--force.md"]) == 0
