@@ -14,12 +14,14 @@ from qsum_lsp.front_matter.neighbours import Neighbours
 from qsum_lsp.front_matter.page import Page, State
 from qsum_lsp.front_matter.prose import has_prose
 from qsum_lsp.front_matter.report import TO_DO, PageReport
+from qsum_lsp.front_matter.whole import CUT, whole_sentence
 from qsum_lsp.settings import Settings
 from qsum_lsp.summaries.values import SectionSummary
 
 Summarize = Callable[[Document, int, str], Awaitable[SectionSummary | None]]
 """A document, the limit in characters and the style in words, to the page's summary."""
 
+_NO_LIMIT = 1000
 _FORCED: frozenset[State] = frozenset({"human", "edited"})
 
 
@@ -53,10 +55,18 @@ async def update_page(
     if page is None:
         raise ValueError("a page that could not be read is not due")
     style = neighbours.style(checked.path, page, report.key, settings)
-    made = await summarize(parse(page.text), style.max_chars, style.description)
-    text = style.finish(made.text) if made else ""
+    document = parse(page.text)
+    made = await summarize(document, style.max_chars, style.description)
+    text = made.text if made else ""
+    if text.endswith(CUT):
+        # A limit that neighbours suggest may be passed by a whole sentence; the user's own may not.
+        limits = (
+            (style.max_chars,) if settings.max_chars else (style.max_chars, 2 * style.max_chars, _NO_LIMIT)
+        )
+        text = whole_sentence(document, limits)
+    text = style.finish(text)
     if not text:
-        note = "no summary could be made of its text"
+        note = f"no summary of whole sentences fits {style.max_chars} characters"
         return UpdatedPage(report=replace(report, note=note), before=page.text, after=page.text)
     try:
         after = set_summary(page.text, key=report.key, summary=text, style=style.line)

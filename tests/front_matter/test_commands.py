@@ -143,6 +143,35 @@ def test_a_failing_engine_leaves_the_best_sentence(engine: ScriptedEngine, qsum:
     assert _state(qsum, page) == (0, "fresh")
 
 
+def test_a_sentence_is_never_cut(engine: ScriptedEngine, qsum: Qsum, tmp_path: Path) -> None:
+    """The engine gives nothing usable, and the best sentence is longer than the limit."""
+    engine.answer = lambda request: ""
+    long = (
+        "The client of the server "
+        + "and of every other server of the same kind " * 5
+        + "sends requests again."
+    )
+    for settings, text, expected in (
+        (
+            "max_chars = 60\n",
+            f"{long} It gives up after five tries. {long}\n",
+            "It gives up after five tries.",
+        ),
+        ("", f"{long}\n", long),
+    ):
+        (tmp_path / ".qsum.toml").write_text(settings)
+        page = _write(tmp_path / "page.md", f"# Retries\n\n{text}")
+        assert qsum("update", page)[1][0]["summary"] == expected
+    (tmp_path / ".qsum.toml").write_text("max_chars = 60\n")
+    page = _write(tmp_path / "page.md", f"# Retries\n\n{long}\n")
+    code, (report,) = qsum("update", page)
+    assert (code, report["written"], report["note"]) == (
+        1,
+        False,
+        "no summary of whole sentences fits 60 characters",
+    )
+
+
 @pytest.mark.parametrize(
     "answer",
     [
