@@ -1,34 +1,89 @@
 """What a model writes, made fit to be shown."""
 
+import html
 import re
+import unicodedata
 
+from qsum_lsp.summaries.openings import without_opening
 from qsum_lsp.text.sentences import split_sentences
 
-_IMAGE = re.compile(r"!\[[^\]\n]*\]\([^)\n]*\)")
-_LINK = re.compile(r"\[([^\]\n]*)\]\([^)\n]*\)")
-_TAG = re.compile(r"</?[A-Za-z][^<>\n]*>")
-_MARKS = re.compile(r"^[ \t]*(?:#{1,6}|[-*+>]|\d+[.)])[ \t]+|\*\*|__|`+", re.MULTILINE)
-_OPENING = re.compile(
-    r"^(?:(?:the|this) (?:section|page|document|text)\b\s*(?:describes|explains|covers|discusses|shows|is about)?|"
-    r"summary:)\s*(?:that\s+|how\s+)?",
+_FENCE = re.compile(r"^[ \t]*(?:```|~~~).*$", re.MULTILINE)
+_IMAGE = re.compile(r"!\[[^\]\n]*\](?:\([^)\n]*\)|\[[^\]\n]*\])")
+_LINK = re.compile(r"\[([^\]\n]+)\](?:\([^)\n]*\)|\[[^\]\n]*\])")
+_AUTOLINK = re.compile(r"<(?=https?://|mailto:)([^<>\s]+)>")
+_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+_TAG = re.compile(r"</?[A-Za-z][\w-]*(?:\s[^<>\n]*)?/?>")
+_LINE_MARK = re.compile(r"^[ \t]*(?:#{1,6}[ \t]+|>[ \t]?|(?:[-*+•]|\d{1,2}[.)])[ \t]+)", re.MULTILINE)
+_STRONG = re.compile(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1")
+_EMPHASIS = re.compile(r"(?<![\w*])([*_])(?=\S)([^*_\n]+?)(?<=\S)\1(?![\w*])")
+_CODE = re.compile(r"`+([^`\n]*)`+")
+_END = re.compile(r"[.!?…。！？．।؟։][\"'”’»)\]」』）]*$")
+_ABRUPT = re.compile(
+    r"(?:[,;:–—(-]|\b(?:a|an|the|of|and|or|to|for|with|in|on|by|as|at|from|that|which|is|are|its|their|your|such))$",
     re.IGNORECASE,
 )
+_UNSPACED_LANGUAGES = {"zh": "。", "ja": "。"}
+# Where a sentence may end early and still be one: what follows only adds to it.
+_AFTERTHOUGHT = re.compile(
+    r"(?:,\s+(?:including|such as|as well as|along with|and also|with (?:a |an |the )?(?:focus|emphasis)|which|"
+    r"where|while|so that|(?:and\s+)?\w{4,}ing\b)|;\s+|\s+[–—]\s+)"
+)
+_SHORTEST_HEAD = 6  # words before an afterthought that make a sentence
 
 
 def clean_summary(raw: str, *, max_chars: int, title: str = "", language: str = "en") -> str:
     """Plain prose of whole sentences within ``max_chars``, or empty where nothing usable is left.
 
-    Markdown, links, images, HTML and control characters go; so do openings such as "This section". Nothing is
-    added.
+    Markdown, links, images, HTML and control characters go; so do openings such as "This section", labels and a
+    repeated ``title`` before a colon. A last sentence without an end is dropped where others remain, since the
+    model may have been stopped in it; a first one that is too long ends before its last afterthought that makes it
+    fit. Nothing is added but a full stop.
     """
-    text = _MARKS.sub("", _TAG.sub("", _LINK.sub(r"\1", _IMAGE.sub("", raw))))
-    text = "".join(character if character.isprintable() else " " for character in text)
-    text = _OPENING.sub("", " ".join(text.split()).removeprefix(f"{title}: "))
-    text = text[:1].upper() + text[1:]
-    kept = ""
-    for sentence in split_sentences(text, language):
-        longer = f"{kept} {sentence}" if kept else sentence
-        if len(longer) > max_chars:
+    sentences: list[str] = []
+    text = without_opening(_plain(raw), title=title, language=language)
+    found = split_sentences(text, language)
+    if len(found) > 1 and not _END.search(found[-1]):
+        found.pop()
+    for sentence in found:
+        opened = without_opening(sentence, title=title, language=language) if sentences else sentence
+        whole = _ended(opened, language)
+        if len(" ".join((*sentences, whole))) > max_chars:
+            if not sentences and (shorter := _shorter(opened, max_chars, language)):
+                sentences.append(shorter)
             break
-        kept = longer
-    return kept
+        sentences.append(whole)
+    return " ".join(sentences) if sentences else ""
+
+
+def _plain(raw: str) -> str:
+    """``raw`` without markup, on one line."""
+    text = _TAG.sub("", _COMMENT.sub("", _FENCE.sub("", raw)))
+    text = _AUTOLINK.sub(r"\1", _LINK.sub(r"\1", _IMAGE.sub("", text)))
+    text = _CODE.sub(r"\1", _LINE_MARK.sub("", text))
+    text = _EMPHASIS.sub(r"\2", _STRONG.sub(r"\2", text)).replace("**", "").replace("`", "")
+    text = html.unescape(text)
+    text = "".join(
+        " " if unicodedata.category(character) in ("Cc", "Zl", "Zp", "Co", "Cn", "Cs") else character
+        for character in text
+        if unicodedata.category(character) != "Cf" or character in "\u200c\u200d"
+    )
+    return " ".join(text.split())
+
+
+def _ended(sentence: str, language: str) -> str:
+    """``sentence`` with an end mark; empty where it breaks off."""
+    if not sentence or _END.search(sentence):
+        return sentence
+    if _ABRUPT.search(sentence):
+        return ""
+    return sentence + _UNSPACED_LANGUAGES.get(language, ".")
+
+
+def _shorter(sentence: str, max_chars: int, language: str) -> str:
+    """``sentence`` up to the last afterthought within ``max_chars``, or empty where it has none."""
+    ends = [
+        match.start()
+        for match in _AFTERTHOUGHT.finditer(sentence)
+        if match.start() < max_chars and len(sentence[: match.start()].split()) >= _SHORTEST_HEAD
+    ]
+    return _ended(sentence[: ends[-1]].rstrip(" ,;"), language) if ends else ""

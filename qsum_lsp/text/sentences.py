@@ -4,5 +4,20 @@ import sentencex
 
 
 def split_sentences(text: str, language: str = "en") -> list[str]:
-    """The sentences of ``text``, stripped, empty ones left out. ``language`` is an ISO 639-1 code."""
-    return [stripped for sentence in sentencex.segment(language, text) if (stripped := sentence.strip())]
+    """The sentences of ``text``, stripped, empty ones left out. ``language`` is an ISO 639-1 code.
+
+    A full stop inside a word, as in ``strings.Trim``, ends none.
+    """
+    sentences: list[str] = []
+    joined = False
+    for piece in sentencex.segment(language, text):
+        stripped = piece.strip()
+        if not stripped:
+            joined = False
+            continue
+        if joined and piece[0].isascii() and piece[0].isalnum():
+            sentences[-1] += stripped
+        else:
+            sentences.append(stripped)
+        joined = piece[-1] == "." and len(stripped) > 1 and stripped[-2].isascii() and stripped[-2].isalnum()
+    return sentences

@@ -1,0 +1,105 @@
+"""What a model writes, made fit to be shown."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qsum_lsp.summaries.clean import clean_summary
+
+PAGES = Path(__file__).parent.parent / "data" / "docs-dev.jsonl"
+
+
+@pytest.mark.parametrize(
+    ("raw", "cleaned"),
+    [
+        ("This page describes how to enable TLS.", "How to enable TLS."),
+        (
+            "This section provides an overview of releases, including dates.",
+            "Overview of releases, including dates.",
+        ),
+        ("The document is about using locks", "Using locks."),
+        ("In this guide, you'll learn how to contribute.", "Learn how to contribute."),
+        ("This page walks you through how to sign in.", "How to sign in."),
+        ("The Alerts page allows you to toggle alerts.", "Toggle alerts."),
+        ("The guide explains the setup.", "Explains the setup."),
+        ("The GetPage method returns a page.", "The GetPage method returns a page."),
+        ("The page cache keeps pages in memory.", "The page cache keeps pages in memory."),
+        ("The document database stores JSON.", "The document database stores JSON."),
+        ("Sure! Here is the summary: The tool sorts files.", "The tool sorts files."),
+        ("**Summary:** `foo` is [bar](https://example.com).", "Foo is bar."),
+        ("Description: ![logo](x.png) A <b>bold</b> tool.", "A bold tool."),
+        ('"Sorts files by name."', "Sorts files by name."),
+        ("# Heading\n\nSorts files.", "Heading Sorts files."),
+        ("Sorts files with sort_by_name and a * b * c.", "Sorts files with sort_by_name and a * b * c."),
+        ("npm-run starts it.", "Npm-run starts it."),
+        ("strings.Trim cuts white space.", "strings.Trim cuts white space."),
+        ("Less &lt; more &amp; so on.", "Less < more & so on."),
+        ("Sorts files.\u202e\u0007 It is fast.", "Sorts files. It is fast."),
+        ("Sorts files. It is fast because it", "Sorts files."),
+        ("Sorts files of the", ""),
+        ("", ""),
+        ("``` \n```", ""),
+    ],
+)
+def test_english(raw: str, cleaned: str) -> None:
+    assert clean_summary(raw, max_chars=200) == cleaned
+
+
+@pytest.mark.parametrize(
+    ("language", "raw", "cleaned"),
+    [
+        ("de", "Dieser Abschnitt beschreibt, wie man TLS aktiviert.", "Beschreibt, wie man TLS aktiviert."),
+        ("fr", "Cette page explique comment activer TLS.", "Explique comment activer TLS."),
+        ("es", "Esta página describe cómo activar TLS.", "Describe cómo activar TLS."),
+        ("pt", "Esta seção descreve como ativar o TLS.", "Descreve como ativar o TLS."),
+        ("it", "Questa pagina spiega come attivare TLS.", "Spiega come attivare TLS."),
+        ("ru", "Эта страница описывает настройку TLS.", "Описывает настройку TLS."),
+        ("zh", "本页介绍如何启用 TLS", "介绍如何启用 TLS。"),
+        ("de", "Die Seite wird beim Start geladen.", "Die Seite wird beim Start geladen."),
+    ],
+)
+def test_other_languages(language: str, raw: str, cleaned: str) -> None:
+    assert clean_summary(raw, max_chars=200, language=language) == cleaned
+
+
+def test_a_title_before_the_summary_goes() -> None:
+    assert clean_summary("Locks: Use locks to share.", max_chars=99, title="Locks") == "Use locks to share."
+    raw = "title: Locks\ndescription: Use locks to share."
+    assert clean_summary(raw, max_chars=99, title="Locks") == "Use locks to share."
+
+
+def test_whole_sentences_within_the_limit() -> None:
+    text = "The cache keeps tokens for a while. It forgets them on a restart. Nobody can read it."
+    assert (
+        clean_summary(text, max_chars=70)
+        == "The cache keeps tokens for a while. It forgets them on a restart."
+    )
+    assert clean_summary(text, max_chars=20) == ""
+
+
+def test_a_long_first_sentence_ends_before_an_afterthought() -> None:
+    text = "The cache keeps tokens for fifteen minutes, including those of tenants, guests and administrators of it."
+    assert clean_summary(text, max_chars=60) == "The cache keeps tokens for fifteen minutes."
+
+
+@given(st.text(max_size=300), st.integers(1, 200), st.sampled_from(["en", "de", "zh", "ja", "ru"]))
+def test_any_answer_gives_one_plain_line_within_the_limit(raw: str, max_chars: int, language: str) -> None:
+    cleaned = clean_summary(raw, max_chars=max_chars, language=language)
+    assert len(cleaned) <= max_chars
+    assert cleaned == " ".join(cleaned.split())
+    assert not re.search(r"[\x00-\x1f\u2028\u202e]|`|\*\*", cleaned)
+
+
+def test_descriptions_by_people_stay_as_they_are() -> None:
+    """All but those that open with a phrase that is to go, or that write Markdown."""
+    changed = []
+    for line in PAGES.read_text("utf-8").splitlines():
+        written = json.loads(line)["description"]
+        cleaned = clean_summary(written, max_chars=400)
+        if cleaned.rstrip(".") != written.rstrip("."):
+            changed.append(cleaned)
+    assert len(changed) <= 6, changed
