@@ -125,10 +125,10 @@ def _failure(requirement: str, said: str) -> Exception:
 def _largest_below(folder: Path) -> int:
     """The size of the wheel so far; while pip moves it, there may be two of it."""
     largest = 0
-    for path in folder.rglob("*"):
-        with suppress(OSError):
-            if path.is_file():
-                largest = max(largest, path.stat().st_size)
+    for place, _, names in os.walk(folder):  # which passes over what vanishes meanwhile
+        for name in names:
+            with suppress(OSError):
+                largest = max(largest, os.path.getsize(os.path.join(place, name)))
     return largest
 
 
