@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _SLOTS = 5
-_BATCH_TOKENS = 256
+_BATCH_TOKENS = 128
 _LEAST_ANSWER_TOKENS = 16
 _LEAST_SHARED_TOKENS = 24
 _PREFIXES_KEPT = 8
@@ -59,7 +59,7 @@ class LlamaEngine:
 
     ``context_tokens`` bounds prompt and answer of one request; memory is the file's size plus the key-value cache
     of all slots (f16: 28 KiB a token for Qwen2.5 1.5B, 12 KiB for 0.5B, times ``context_tokens`` times 5) plus about
-    300 MiB. ``threads`` None leaves a core free where there are more than two.
+    300 MiB. ``threads`` None is chosen by ``default_threads`` at loading.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class LlamaEngine:
         threads: int | None = None,
     ) -> None:
         self._model_path = model_path
-        self._threads = threads or default_threads()
+        self._threads = threads
         self._identity = EngineIdentity(
             name="llama",
             model=model_name,
@@ -123,6 +123,14 @@ class LlamaEngine:
                 raise RequestTooLong(
                     f"the prompt has {len(tokens)} tokens; with its answer it does not fit the context of "
                     f"{self._identity.context_tokens}"
+                )
+            if wanted == 0:  # the server would write one token all the same
+                return Completion(
+                    text="",
+                    finish_reason="length",
+                    prompt_tokens=len(tokens),
+                    new_tokens=0,
+                    seconds=time.monotonic() - started,
                 )
             slot = await loaded.slots.acquire(tokens, request.priority)
             try:
@@ -254,7 +262,7 @@ class LlamaEngine:
                     slots=_SLOTS,
                     context_tokens=self._identity.context_tokens,
                     batch_tokens=_BATCH_TOKENS,
-                    threads=self._threads,
+                    threads=self._threads or default_threads(),
                     state_folder=f"{self._state_folder.name}/",
                     api_key=api_key,
                 )
