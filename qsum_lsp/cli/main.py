@@ -19,14 +19,12 @@ def main() -> None:
     sys.exit(run(sys.argv[1:]))
 
 
-def run(arguments: list[str]) -> int:  # noqa: PLR0911 — one return for each way to end
+def run(arguments: list[str]) -> int:
     """Run ``qsum`` with ``arguments``; the exit code."""
     log_to_file()
     try:
         result = root.main(arguments, prog_name="qsum", standalone_mode=False)
-    except click.exceptions.Abort:
-        return INTERRUPTED
-    except KeyboardInterrupt:
+    except click.exceptions.Abort:  # click's word for Ctrl-C
         click.echo("qsum: interrupted; what was finished is kept.", err=True)
         return INTERRUPTED
     except click.ClickException as error:

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from qsum_lsp.cli.missing_models import pull_missing_models
 from qsum_lsp.cli.options import Overrides, engine_options, json_option, paths_argument
 from qsum_lsp.cli.pages import Page, read_pages
 from qsum_lsp.cli.progress import Progress
@@ -50,8 +51,9 @@ def summarize(
     """
     if line is not None and len(paths) != 1:
         raise UsageError("--line needs exactly one PATH.")
-    pages = read_pages(paths, Overrides.of(engine=engine, model=model, strategy=strategy))
+    pages = list(read_pages(paths, Overrides.of(engine=engine, model=model, strategy=strategy)))
     store = NoStore() if no_cache else Store(store_path())
+    pull_missing_models((page for page in pages if isinstance(page, Page)), store)
     return asyncio.run(_summarize(pages, store, line=line, as_json=as_json))
 
 

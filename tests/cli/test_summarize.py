@@ -59,9 +59,9 @@ def test_json_has_every_field(folder: Path) -> None:
     assert page["summary"]
     assert [(s["id"], s["title"], s["level"], s["line"], s["end_line"]) for s in page["sections"]] == [
         ("1", "Guide", 1, 1, len(PAGE.splitlines())),
-        ("1.1", "Alpha", 2, 6, 9),
-        ("1.2", "Beta", 2, 10, 13),
-        ("1.3", "Gamma", 2, 14, 17),
+        ("1.1", "Alpha", 2, 5, 8),
+        ("1.2", "Beta", 2, 9, 12),
+        ("1.3", "Gamma", 2, 13, 16),
     ]
     for entry in page["sections"]:
         assert entry["summary"]
@@ -157,7 +157,7 @@ def test_extractive_needs_no_model(tmp_path: Path) -> None:
 def test_people_get_text_and_colours_only_on_a_terminal(folder: Path) -> None:
     done = qsum("summarize", "guide.md", cwd=folder)
     assert "\x1b" not in done.stdout
-    assert "## Beta  line 10" in done.stdout
+    assert "## Beta  line 9" in done.stdout
     assert done.stderr == ""
     shown = on_a_terminal(folder, "summarize", "guide.md")
     assert "\x1b[" in shown
