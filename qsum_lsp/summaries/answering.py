@@ -68,17 +68,21 @@ class Answering:
             return Answer(text=text, source="extractive")
         problems: tuple[str, ...] = ()
         if _usable(text, prompt):
-            problems = check_grounding(text, prompt.source).problems
+            problems = self._problems(text, prompt)
             if problems:
                 second = build_prompt(replace(self._prompt_input, feedback=problems))
                 text = await self._text(second)
-                problems = check_grounding(text, prompt.source).problems
+                problems = self._problems(text, prompt)
         if not _usable(text, prompt):
             return extract(self._prompt_input, prompt.source, why="the model gave no usable answer")
         if problems:
             why = f"the model's summary says what the text does not ({'; '.join(problems)})"
             return extract(self._prompt_input, prompt.source, why=why)
         return Answer(text=text, source="model", grounded=True)
+
+    def _problems(self, text: str, prompt: Prompt) -> tuple[str, ...]:
+        """What neither the text nor the headings above it bear out."""
+        return check_grounding(text, "\n\n".join((*self._prompt_input.headings, prompt.source))).problems
 
     async def _text(self, prompt: Prompt) -> str:
         """The cleaned text, empty where nothing is usable. A request that fails is repeated once."""

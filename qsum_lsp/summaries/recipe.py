@@ -48,6 +48,10 @@ class Recipe:
             return await self._from_children(node)
         return await self._reduce(node, "", await self._chunk_parts(node, node.content(), refused=fits))
 
+    def _is_condensed(self, node: Node) -> bool:
+        """Whether the prompt shows only how the text begins and its headings, which fit however long it is."""
+        return node.is_page and self._options.strategy == "headings"
+
     async def _ask_whole(self, node: Node) -> Answer:
         prompt_input = self._input(node, markdown=node.content(), is_page=node.is_page)
         (answer,) = await Answers(
