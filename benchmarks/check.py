@@ -25,7 +25,9 @@ def write_site(root: Path, size: int) -> None:
     """``size`` pages in folders of fifty."""
     bodies = [json.loads(line)["body"] for line in PAGES.read_text(encoding="utf-8").splitlines()]
     for number in range(size):
-        text = f"---\ntitle: Page {number}\ntags: [a, b]\nweight: {number}\n---\n{bodies[number % len(bodies)]}"
+        text = (
+            f"---\ntitle: Page {number}\ntags: [a, b]\nweight: {number}\n---\n{bodies[number % len(bodies)]}"
+        )
         if number % 10:
             text = set_summary(text, key="summary", summary="What it is about.")
         path = root / f"folder-{number // 50}" / f"page-{number}.md"

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
+from qsum_lsp.cli.found import find_pages
 from qsum_lsp.cli.options import Overrides, paths_argument
 from qsum_lsp.cli.page_reports import OutputFormat, output_options, print_report, print_totals
-from qsum_lsp.cli.pages import find_pages
 from qsum_lsp.cli.terminal import shown_path
 from qsum_lsp.errors import FileError
 from qsum_lsp.front_matter.check import check_page

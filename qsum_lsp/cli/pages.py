@@ -5,11 +5,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from qsum_lsp.cli.found import find_pages
 from qsum_lsp.cli.options import Overrides
 from qsum_lsp.cli.terminal import STANDARD_INPUT
 from qsum_lsp.document import Document, parse
 from qsum_lsp.errors import FileError
-from qsum_lsp.files import discover, read_text
+from qsum_lsp.files import read_text
 from qsum_lsp.files.read import decode
 from qsum_lsp.settings import Settings
 
@@ -27,24 +28,6 @@ def read_pages(paths: Sequence[Path], overrides: Overrides) -> Iterator[Page | F
     """The pages in order, each once, or the error that stands in a page's place. Raises UsageError for broken settings."""
     for found in find_pages(paths, overrides):
         yield found if isinstance(found, FileError) else _read(*found)
-
-
-def find_pages(paths: Sequence[Path], overrides: Overrides) -> Iterator[tuple[Path, Settings] | FileError]:
-    """The files in order, each once, with the settings that hold for them. Raises UsageError for broken settings."""
-    seen: set[Path] = set()
-    by_folder: dict[Path, Settings] = {}
-    for path in paths:
-        if path == STANDARD_INPUT:
-            yield path, overrides.settings_for(Path.cwd()).values
-            continue
-        for found in discover([path], overrides.settings_for(path)):
-            if isinstance(found, FileError):
-                yield found
-            elif found.absolute() not in seen:
-                seen.add(found.absolute())
-                if found.parent not in by_folder:
-                    by_folder[found.parent] = overrides.settings_for(found).values
-                yield found, by_folder[found.parent]
 
 
 def _read(path: Path, settings: Settings) -> Page | FileError:

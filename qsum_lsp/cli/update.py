@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
+from qsum_lsp.cli.found import find_pages
 from qsum_lsp.cli.options import Overrides, engine_options, paths_argument
 from qsum_lsp.cli.page_reports import OutputFormat, output_options, print_report, print_totals
-from qsum_lsp.cli.pages import find_pages
 from qsum_lsp.cli.progress import Progress
 from qsum_lsp.cli.terminal import printable, say_error, shown_path
 from qsum_lsp.document import Document

@@ -1,0 +1,28 @@
+"""The files that a command's PATH arguments stand for, with the settings that hold for each."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from qsum_lsp.cli.options import Overrides
+from qsum_lsp.cli.terminal import STANDARD_INPUT
+from qsum_lsp.errors import FileError
+from qsum_lsp.files import discover
+from qsum_lsp.settings import Settings
+
+
+def find_pages(paths: Sequence[Path], overrides: Overrides) -> Iterator[tuple[Path, Settings] | FileError]:
+    """The files in order, each once, with the settings that hold for them. Raises UsageError for broken settings."""
+    seen: set[Path] = set()
+    by_folder: dict[Path, Settings] = {}
+    for path in paths:
+        if path == STANDARD_INPUT:
+            yield path, overrides.settings_for(Path.cwd()).values
+            continue
+        for found in discover([path], overrides.settings_for(path)):
+            if isinstance(found, FileError):
+                yield found
+            elif found.absolute() not in seen:
+                seen.add(found.absolute())
+                if found.parent not in by_folder:
+                    by_folder[found.parent] = overrides.settings_for(found).values
+                yield found, by_folder[found.parent]
