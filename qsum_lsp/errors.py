@@ -24,6 +24,10 @@ class EngineUnavailable(QsumError):
     exit_code = 3
 
 
+class OutOfDeviceMemory(EngineUnavailable):
+    """The model does not fit the memory of the device; a smaller form of it, or another device, may do."""
+
+
 class FileError(QsumError):
     """A file could not be read or written."""
 

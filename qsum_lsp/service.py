@@ -1,27 +1,68 @@
 """The one place where settings become an engine and a summariser."""
 
 import importlib.util
+import json
 import os
 import sys
-from collections.abc import Callable
 from dataclasses import astuple, replace
-from importlib import import_module
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
+from qsum_lsp.engines.host.place import EnginePlace
 from qsum_lsp.engines.protocol import Engine
 from qsum_lsp.errors import EngineUnavailable
 from qsum_lsp.settings import Settings
 from qsum_lsp.settings.values import EngineName
 from qsum_lsp.summaries import Summarizer, SummaryOptions, TextStore
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _DEFAULTS = Settings()
 _LLAMA_CONTEXT = 4096
+_ENGINE_SETTINGS = (
+    "engine",
+    "model",
+    "device",
+    "quantization",
+    "attention",
+    "compile",
+    "speculation",
+    "draft_model",
+    "context_tokens",
+    "memory_mib",
+    "idle_minutes",
+)
 
 
 def create_engine(settings: Settings) -> Engine:
-    """The engine that ``settings`` ask for, not loaded yet. Raises EngineUnavailable, UsageError."""
-    return create_local_engine(settings)
+    """The engine that ``settings`` ask for, not loaded yet: shared with other processes where it has a model here.
+
+    Raises EngineUnavailable, UsageError.
+    """
+    if not settings.engine_sharing or engine_name(settings) in {"remote", "extractive"}:
+        return create_local_engine(settings)
+    from qsum_lsp.engines.host.launcher import Launcher
+    from qsum_lsp.engines.host.shared import SharedEngine
+
+    settings = shared_settings(settings)
+    identity = create_local_engine(settings).identity
+    return SharedEngine(Launcher(EnginePlace.of(settings, identity), engine_command(settings)), identity)
+
+
+def shared_settings(settings: Settings) -> Settings:
+    """What a shared engine depends on, the same for all clients wherever they run: paths are absolute."""
+    chosen = {name: getattr(settings, name) for name in _ENGINE_SETTINGS}
+    for name in ("model", "draft_model"):
+        if chosen[name] and os.path.exists(path := os.path.expanduser(chosen[name])):
+            chosen[name] = os.path.abspath(path)
+    return Settings(**chosen | {"engine": engine_name(settings)})
+
+
+def engine_command(settings: Settings) -> list[str]:
+    """The command line of the shared engine for ``settings``, which are ``shared_settings``."""
+    chosen = {name: getattr(settings, name) for name in _ENGINE_SETTINGS}
+    return [sys.executable, "-m", "qsum_lsp", "engine", "run", "--settings", json.dumps(chosen)]
 
 
 def create_local_engine(settings: Settings) -> Engine:
@@ -32,9 +73,18 @@ def create_local_engine(settings: Settings) -> Engine:
 
             return RemoteEngine(settings)
         case "extractive":
-            return _engine_class("extractive", "ExtractiveEngine")()
+            from qsum_lsp.engines.extractive import ExtractiveEngine
+
+            return ExtractiveEngine()
         case "torch":
-            return _torch_engine(settings)
+            from qsum_lsp.engines.smaller import SmallerWhereNeeded
+
+            ways: list[tuple[str, Callable[[], Engine]]] = [("The model", lambda: _torch_engine(settings))]
+            if settings.quantization != "nf4":
+                nf4 = replace(settings, quantization="nf4")
+                ways.append(("its 4-bit form (nf4)", lambda: _torch_engine(nf4)))
+            ways.append(("llama.cpp on the CPU", lambda: _llama_engine(settings)))
+            return SmallerWhereNeeded(ways)
         case _:
             return _llama_engine(settings)
 
@@ -60,6 +110,7 @@ def model_to_pull(settings: Settings) -> str | None:
 
 def _llama_engine(settings: Settings) -> Engine:
     from qsum_lsp import models
+    from qsum_lsp.engines.llama import LlamaEngine
     from qsum_lsp.models.files import own_path
 
     model = models.find(settings.model)
@@ -71,7 +122,7 @@ def _llama_engine(settings: Settings) -> Engine:
         path, name, digest = models.locate(model.alias) or own_path(model), model.alias, model.sha256
         most_context = model.context_tokens
     context = settings.context_tokens or _LLAMA_CONTEXT
-    return _engine_class("llama", "LlamaEngine")(
+    return LlamaEngine(
         path,
         model_name=name,
         model_hash=digest,
@@ -85,13 +136,9 @@ def _torch_engine(settings: Settings) -> Engine:
             '`engine = "torch"` needs PyTorch and transformers. Run `pip install "qsum-lsp[gpu]"`, '
             'or use `engine = "llama"`.'
         )
-    options = import_module("qsum_lsp.engines.torch").TorchOptions.from_settings(settings)
-    return _engine_class("torch", "TorchEngine")(options)
+    from qsum_lsp.engines.torch import TorchEngine, TorchOptions
 
-
-def _engine_class(package: str, name: str) -> Callable[..., Engine]:
-    found: Callable[..., Engine] = getattr(import_module(f"qsum_lsp.engines.{package}"), name)
-    return found
+    return TorchEngine(TorchOptions.from_settings(settings))
 
 
 def _importable(*names: str) -> bool:

@@ -171,7 +171,10 @@ class ChatClient:
         )
         detail = self._redact(str(error)) or type(error).__name__
         return ConnectionLost(
-            detail, may_have_run=not unreached, certificate="CERTIFICATE_VERIFY_FAILED" in detail
+            detail,
+            may_have_run=not unreached,
+            timed_out=isinstance(error, httpx.TimeoutException),
+            certificate="CERTIFICATE_VERIFY_FAILED" in detail,
         )
 
     def _refused(self, status: int, headers: httpx.Headers, content: bytes) -> StatusError:
@@ -199,6 +202,7 @@ class ChatClient:
             self._redact(text) or "no message",
             code=code if isinstance(code, str) else None,
             retry_after=retry_after,
+            body=answer,
         )
 
     def _redact(self, text: str) -> str:

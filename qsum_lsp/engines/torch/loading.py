@@ -20,7 +20,7 @@ from qsum_lsp.engines.torch.state import DecodeState
 from qsum_lsp.engines.torch.steps import FastForward, StepLibrary
 from qsum_lsp.engines.torch.tokenizer import ChatTokenizer
 from qsum_lsp.engines.torch.weights import load_model
-from qsum_lsp.errors import EngineUnavailable, UsageError
+from qsum_lsp.errors import EngineUnavailable, OutOfDeviceMemory, UsageError
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ def load(options: TorchOptions, source: ModelSource, context_tokens: int) -> Loa
             )
             draft = small, KvCache(draft_shape, plan.pages, small.dtype, device)
     except torch.OutOfMemoryError as error:
-        raise EngineUnavailable(
+        raise OutOfDeviceMemory(
             f"The model does not fit the {plan.limit // MIB} MiB that may be used on {device}: {error}"
         ) from error
     executor = _runner(options, model, cache, draft, stops, context_tokens, attend)

@@ -10,7 +10,7 @@ from qsum_lsp.engines.torch.options import Quantization, TorchOptions
 from qsum_lsp.engines.torch.pages import PAGE_TOKENS
 from qsum_lsp.engines.torch.shape import ModelShape
 from qsum_lsp.engines.torch.weights import compute_dtype, weight_bytes
-from qsum_lsp.errors import EngineUnavailable
+from qsum_lsp.errors import OutOfDeviceMemory
 
 MIB = 1 << 20
 SHARE_OF_FREE = 0.85
@@ -72,7 +72,7 @@ def plan_memory(
         found = plan(quantization)
         if found is not None:
             return found
-    raise EngineUnavailable(
+    raise OutOfDeviceMemory(
         f"The model needs {weight_bytes(shape, wanted[-1], dtype) // MIB} MiB for its weights alone and "
         f"{limit // MIB} MiB may be used on {device}. Raise memory_mib, free memory, or choose a smaller model."
     )
