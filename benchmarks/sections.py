@@ -1,6 +1,6 @@
 """An 8-section page on one llama.cpp file: all at once through the engine, against one chat call after another.
 
-    python benchmarks/sections.py MODEL.gguf [--rounds N]
+    python benchmarks/sections.py MODEL.gguf [--rounds N] [--threads N]
 
 Compares, with the same prompts, file and threads: the plain way (one slot, no prompt cache), xllamacpp's defaults (one
 slot that remembers its last prompt), and the engine. Loading is not counted. The ways take turns within one
@@ -42,9 +42,9 @@ def prompts(round_number: int) -> list[Prompt]:
 class Plain:
     """xllamacpp's server in a process of its own, called once at a time; the process is this file again."""
 
-    def __init__(self, model: str, *, cache_prompt: bool) -> None:
+    def __init__(self, model: str, *, threads: int, cache_prompt: bool) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, __file__, model, "--serve", str(int(cache_prompt))],
+            [sys.executable, __file__, model, "--threads", str(threads), "--serve", str(int(cache_prompt))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -78,7 +78,7 @@ class Plain:
         return time.perf_counter() - started, texts
 
 
-def serve(model: str, *, cache_prompt: bool) -> None:
+def serve(model: str, *, threads: int, cache_prompt: bool) -> None:
     """Answer chat requests, a JSON object a line."""
     import xllamacpp
 
@@ -88,7 +88,7 @@ def serve(model: str, *, cache_prompt: bool) -> None:
     params.model.path = model
     params.n_ctx = 4096
     params.n_parallel = 1
-    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = default_threads()
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
     server = xllamacpp.Server(params)
     for line in sys.stdin:
         answer = server.handle_chat_completions(json.loads(line) | {"cache_prompt": cache_prompt})
@@ -111,10 +111,11 @@ async def engine_run(engine: LlamaEngine, page: list[Prompt]) -> tuple[float, li
     return time.perf_counter() - started, [completion.text for completion in completions]
 
 
-async def compare(model: str, rounds: int) -> None:
-    engine = LlamaEngine(Path(model), model_name="benchmark", model_hash="benchmark")
+async def compare(model: str, *, threads: int, rounds: int) -> None:
+    engine = LlamaEngine(Path(model), model_name="benchmark", model_hash="benchmark", threads=threads)
     await engine.count_tokens(["load"])
-    plain, defaults = Plain(model, cache_prompt=False), Plain(model, cache_prompt=True)
+    plain = Plain(model, threads=threads, cache_prompt=False)
+    defaults = Plain(model, threads=threads, cache_prompt=True)
     totals = {"plain": 0.0, "xllamacpp defaults": 0.0, "engine": 0.0}
     for number in range(1, rounds + 1):
         page = prompts(number)
@@ -153,12 +154,13 @@ def main() -> None:
     )
     parser.add_argument("model")
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=default_threads())
     parser.add_argument("--serve", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve is not None:
-        serve(options.model, cache_prompt=bool(options.serve))
+        serve(options.model, threads=options.threads, cache_prompt=bool(options.serve))
     else:
-        asyncio.run(compare(options.model, options.rounds))
+        asyncio.run(compare(options.model, threads=options.threads, rounds=options.rounds))
 
 
 if __name__ == "__main__":
