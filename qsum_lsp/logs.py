@@ -36,3 +36,5 @@ def log_to_file(name: str = "qsum", level: int = logging.INFO) -> None:
     package = logging.getLogger()
     package.handlers[:] = [handler]
     package.setLevel(level)
+    for talkative in ("httpx", "uvicorn"):
+        logging.getLogger(talkative).setLevel(max(level, logging.WARNING))

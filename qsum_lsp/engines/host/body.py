@@ -18,16 +18,17 @@ class BadBody(Exception):
 
     def reply(self) -> Response:
         """The answer to the sender."""
-        reply = error_reply(self.status, str(self), self.code)
-        reply.headers["connection"] = "close"  # the rest of the body is not read
-        return reply
+        return error_reply(self.status, str(self), self.code)
 
 
 async def read_body(scope: Scope, receive: Receive) -> bytes:
-    """The whole body. Raises BadBody; one that is announced as too long is not read at all."""
-    for name, value in scope["headers"]:
-        if name == b"content-length" and int(value) > LONGEST_BODY_BYTES:
-            raise _too_long()
+    """The whole body. Raises BadBody.
+
+    What is over the limit is read but not kept: a sender that is cut while it sends never sees the answer. How
+    long it may take is bounded by the server.
+    """
+    announced = next((int(value) for name, value in scope["headers"] if name == b"content-length"), 0)
+    too_long = announced > LONGEST_BODY_BYTES
     parts: list[bytes] = []
     size = 0
     while True:
@@ -36,12 +37,13 @@ async def read_body(scope: Scope, receive: Receive) -> bytes:
             raise BadBody(400, "The body is incomplete.", "incomplete_body")
         part = event.get("body", b"")
         size += len(part)
-        if size > LONGEST_BODY_BYTES:
-            raise _too_long()
-        parts.append(part)
+        too_long = too_long or size > LONGEST_BODY_BYTES
+        if too_long:
+            parts.clear()
+        else:
+            parts.append(part)
         if not event.get("more_body", False):
-            return b"".join(parts)
-
-
-def _too_long() -> BadBody:
-    return BadBody(413, f"The body is over {LONGEST_BODY_BYTES // 2**20} MiB.", "body_too_long")
+            break
+    if too_long:
+        raise BadBody(413, f"The body is over {LONGEST_BODY_BYTES // 2**20} MiB.", "body_too_long")
+    return b"".join(parts)
