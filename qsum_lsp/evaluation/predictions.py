@@ -9,6 +9,7 @@ from pathlib import Path
 from qsum_lsp.errors import FileError, UsageError
 from qsum_lsp.evaluation.pages import EvaluationPage
 from qsum_lsp.summaries import PAGE, Summarizer, SummaryOptions
+from qsum_lsp.summaries.fallback import FALLBACK_NOTE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +24,11 @@ class Prediction:
     prompt_tokens: int = 0
     new_tokens: int = 0
     seconds: float = 0.0
+
+    @property
+    def fell_back(self) -> bool:
+        """Whether a sentence of the page stands in for an answer that could not be used."""
+        return self.note.startswith(FALLBACK_NOTE)
 
 
 async def predict(

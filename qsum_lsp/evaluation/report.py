@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from qsum_lsp.evaluation.measures import Interval
+from qsum_lsp.evaluation.predictions import Prediction
 from qsum_lsp.evaluation.results import OTHER_RUN, RUN, Results
 
 _MOST_DIFFERENT = 10
@@ -73,7 +74,8 @@ def _summary_table(results: Results) -> Iterator[Part]:
         ("what", "how many"),
         (
             ("by the model", share(lambda i: predictions[i].source == "model")),
-            ("fell back to a sentence of the page", share(lambda i: bool(predictions[i].note))),
+            ("the page's own words", share(lambda i: _is_own(predictions[i]))),
+            ("fell back to a sentence of the page", share(lambda i: predictions[i].fell_back)),
             ("supported by the page (plain look-up)", share(lambda i: checks[i].supported)),
             (f"within {results.max_chars} characters", share(lambda i: checks[i].within_limit)),
             ("cut off", share(lambda i: checks[i].cut_off)),
@@ -86,6 +88,10 @@ def _summary_table(results: Results) -> Iterator[Part]:
             ("seconds at the engine, on average", f"{sum(p.seconds for p in predictions) / count:.2f}"),
         ),
     )
+
+
+def _is_own(prediction: Prediction) -> bool:
+    return prediction.source != "model" and not prediction.fell_back
 
 
 def _gain_tables(results: Results) -> Iterator[Part]:

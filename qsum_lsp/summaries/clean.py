@@ -17,6 +17,7 @@ _LINE_MARK = re.compile(r"^[ \t]*(?:#{1,6}[ \t]+|>[ \t]?|(?:[-*+•]|\d{1,2}[.)]
 _STRONG = re.compile(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1")
 _EMPHASIS = re.compile(r"(?<![\w*])([*_])(?=\S)([^*_\n]+?)(?<=\S)\1(?![\w*])")
 _CODE = re.compile(r"`+([^`\n]*)`+")
+_LOOSE_MARK = re.compile(r"(?<=\w) ([.,;!?])(?=\s|$)")
 _END = re.compile(r"[.!?…。！？．।؟։][\"'”’»)\]」』）]*$")
 _ABRUPT = re.compile(
     r"(?:[,;:–—(-]|\b(?:a|an|the|of|and|or|to|for|with|in|on|by|as|at|from|that|which|is|are|its|their|your|such))$",
@@ -67,7 +68,7 @@ def _plain(raw: str) -> str:
         for character in text
         if unicodedata.category(character) != "Cf" or character in "\u200c\u200d"
     )
-    return " ".join(text.split())
+    return _LOOSE_MARK.sub(r"\1", " ".join(text.split()))
 
 
 def _ended(sentence: str, language: str) -> str:

@@ -6,11 +6,14 @@ from qsum_lsp.summaries.prompt import PromptInput
 from qsum_lsp.text.extract import best_sentence, shorten
 from qsum_lsp.text.language import guess_language
 
+FALLBACK_NOTE = "The best sentence of the text, since"
+"""How the note of every fallback begins."""
+
 
 def extract(prompt_input: PromptInput, source: str, *, why: str, lasting: bool = True) -> Answer:
     """The best sentence of the text, else of its parts' summaries, else the first line of its code.
 
-    ``why`` completes "The best sentence of the text, since …".
+    ``why`` completes the note.
     """
     blocks = split_blocks(prompt_input.markdown)
     prose = [block.text for block in blocks if block.kind in ("paragraph", "list_item", "quote")]
@@ -21,6 +24,4 @@ def extract(prompt_input: PromptInput, source: str, *, why: str, lasting: bool =
     if not text:
         first = next((line for line in source.split("\n") if line.strip()), "")
         text = shorten(" ".join(first.split()), max_chars=prompt_input.max_chars)
-    return Answer(
-        text=text, source="extractive", note=f"The best sentence of the text, since {why}.", lasting=lasting
-    )
+    return Answer(text=text, source="extractive", note=f"{FALLBACK_NOTE} {why}.", lasting=lasting)

@@ -27,7 +27,7 @@ _HOW = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _NOMINAL = re.compile(
-    r"^(?:provides?|gives?|offers?|presents?|contains?|is|serves?\s+as)\s+(?:you\s+(?:with\s+)?)?(?:an?\s+|the\s+|some\s+)?"
+    r"^(?:provides?|gives?|offers?|presents?|contains?|has|is|serves?\s+as)\s+(?:you\s+(?:with\s+)?)?(?:an?\s+|the\s+|some\s+)?"
     r"(?P<rest>(?:[\w'’-]+\s+(?:and\s+)?){0,3}?(?:overview|introduction|guide|guidance|information|instructions?|summary|"
     r"list|collection|reference|tutorial|examples?|details|tips|template|checklist|walkthrough|explanation|"
     r"description|index|glossary|resources?|documentation|analysis|look|recap)\b.+)$",
@@ -60,6 +60,11 @@ _OTHER_TALKING = re.compile(
     r"介紹|說明|解釋|討論)",
     re.IGNORECASE,
 )
+_THIS = re.compile(
+    rf"^(?:in\s+)?(?:this|these)\s+(?!section|chapter|file)(?:[\w'’-]+\s+)?{_NOUN}\b|^(?:the|our)\s+(?:[\w'’-]+\s+)?page\b"
+    r"|^(?!(?:the|this|in)\b)",
+    re.IGNORECASE,
+)
 _LABEL = re.compile(
     r"^(?:(?:page |meta |short |the )?(?:description|summary|abstract|answer|tl;dr|zusammenfassung|résumé|resumen|"
     r"resumo|riassunto|摘要|要約|概要)\s*[:：]\s*)+",
@@ -83,6 +88,12 @@ def without_opening(text: str, *, title: str, language: str) -> str:
         previous = text
         text = _stripped(text, language)
     return text[:1].upper() + text[1:] if text[:1].islower() and not _is_code(text) else text
+
+
+def talks_of_page(sentence: str, language: str) -> bool:
+    """Whether ``sentence`` says what its page does, as in "This page describes …"."""
+    stripped = _stripped(sentence.strip(), language)
+    return stripped != sentence.strip() and _THIS.match(sentence.strip()) is not None
 
 
 def _unlabelled(text: str, title: str) -> str:

@@ -10,8 +10,10 @@ from qsum_lsp.summaries.keys import chunks_key, count_key, digest, summary_key
 from qsum_lsp.summaries.needs import Answers, Ask, Counts, Stored, Summaries
 from qsum_lsp.summaries.nodes import Node, byte_length
 from qsum_lsp.summaries.prompt import PromptInput
+from qsum_lsp.summaries.statement import own_statement
 from qsum_lsp.summaries.values import SummaryOptions
 from qsum_lsp.summaries.verbatim import verbatim_text
+from qsum_lsp.text.language import guess_language
 
 Parts = Sequence[tuple[str, str]]
 Keep = Callable[[str, str], None]
@@ -47,6 +49,12 @@ class Recipe:
         if self._options.strategy == "headings" and node.children:
             return await self._from_children(node)
         return await self._reduce(node, "", await self._chunk_parts(node, node.content(), refused=fits))
+
+    def _own_statement(self, node: Node) -> str:
+        text = node.content()
+        return own_statement(
+            text, title=node.title, max_chars=self._max_chars(node), language=guess_language(text)
+        )
 
     def _is_condensed(self, node: Node) -> bool:
         """Whether the prompt shows only how the text begins and its headings, which fit however long it is."""

@@ -1,0 +1,106 @@
+"""A page's own statement of what it is about, where its author made one.
+
+Such a sentence is what the author would have written as the description: either it says what the page does ("This
+guide shows how to …"), or it says what the page's subject is ("The distribution layer … provides …").
+"""
+
+import re
+from functools import lru_cache
+
+from qsum_lsp.document import split_blocks
+from qsum_lsp.summaries.clean import clean_summary
+from qsum_lsp.summaries.openings import talks_of_page
+from qsum_lsp.text.sentences import split_sentences
+from qsum_lsp.text.words import content_words, words
+
+_PARAGRAPHS = 3
+_SENTENCES = 3  # of a paragraph
+_FEWEST_WORDS = 5
+_MOST_WORDS = 28
+_LOOKED_AT = 6_000  # characters of the page; own statements stand at its beginning
+_BEFORE_SUBJECT = 2  # words, such as an article, before the title's words in a definition
+_POINTS_ELSEWHERE = re.compile(
+    r"^(?:I|we)(?:['’]ll|\s)|\b(?:below|above|following|previous|next|here|also|instead|e\.g\.|for example|screenshot|figure)\b",
+    re.IGNORECASE,
+)
+
+
+@lru_cache(maxsize=256)  # an editor asks for the same page after every key
+def own_statement(markdown: str, *, title: str, max_chars: int, language: str = "en") -> str:
+    """The statement as a summary within ``max_chars``, or empty where the page's beginning has none."""
+    definition = ""
+    for number, paragraph in enumerate(_first_paragraphs(markdown)):
+        for index, sentence in enumerate(split_sentences(paragraph, language)[:_SENTENCES]):
+            purpose = talks_of_page(sentence, language)
+            if not purpose and (definition or index or number or not _defines(sentence, title, language)):
+                continue
+            text = clean_summary(sentence, max_chars=max_chars, title=title, language=language)
+            if not _FEWEST_WORDS <= len(words(text)) <= _MOST_WORDS or _POINTS_ELSEWHERE.search(text):
+                continue
+            if purpose:
+                return text
+            definition = text
+    return definition
+
+
+def _first_paragraphs(markdown: str) -> list[str]:
+    found: list[str] = []
+    headings = 0
+    for block in split_blocks(markdown[:_LOOKED_AT]):
+        if block.kind == "heading":
+            headings += 1
+            if found or headings > 2:
+                break
+        elif block.kind == "paragraph":
+            found.append(" ".join(block.text.split()))
+            if len(found) == _PARAGRAPHS:
+                break
+    return found
+
+
+def _defines(sentence: str, title: str, language: str) -> bool:
+    """Whether ``sentence`` begins with what ``title`` names."""
+    wanted = set(content_words(title, language))
+    if not wanted:
+        return False
+    spoken = words(sentence)
+    begun = " ".join(spoken[: _BEFORE_SUBJECT + len(words(title))])
+    return wanted <= set(content_words(begun, language)) and bool(
+        set(content_words(spoken[0], language)) & wanted or spoken[0] in _ARTICLES
+    )
+
+
+_ARTICLES = frozenset(
+    [
+        "the",
+        "a",
+        "an",
+        "der",
+        "die",
+        "das",
+        "ein",
+        "eine",
+        "le",
+        "la",
+        "les",
+        "l",
+        "un",
+        "une",
+        "el",
+        "los",
+        "las",
+        "una",
+        "o",
+        "os",
+        "as",
+        "um",
+        "uma",
+        "il",
+        "lo",
+        "gli",
+        "i",
+        "de",
+        "het",
+        "een",
+    ]
+)

@@ -1,0 +1,51 @@
+"""A page's own statement of what it is about."""
+
+import pytest
+
+from qsum_lsp.summaries.statement import own_statement
+
+REST = "\n\n## More\n\nThis page describes nothing that counts here, far down the page.\n"
+
+
+@pytest.mark.parametrize(
+    ("title", "body", "statement"),
+    [
+        ("TLS", "This page shows how to enable TLS between two services.", "How to enable TLS between two services."),
+        (
+            "Locks",
+            "Locks are hard. In this guide, you'll learn how to hold a lock safely.",
+            "Learn how to hold a lock safely.",
+        ),
+        ("Storage layer", "The storage layer writes data to disk.", "The storage layer writes data to disk."),
+        ("ByWeight", "The ByWeight method returns the entries by weight. It is fast.", "The ByWeight method returns the entries by weight."),
+        (
+            "Locks",
+            "Intro text of no use.\n\n## Start\n\nThis tutorial explains how leases and locks differ.",
+            "",
+        ),
+        ("Locks", "Before you begin, install the tool for locks.", ""),
+        ("Locks", "This page describes the following:", ""),
+        ("Locks", "In this post, I'll share how we lost a lock last year.", ""),
+        ("Locks", "This section is short.", ""),
+        ("Locks", "People share resources. Sharing needs care. Take it.", ""),
+        ("", "A page without a title says something here.", ""),
+        ("Locks", "", ""),
+    ],
+)  # fmt: skip
+def test_english(title: str, body: str, statement: str) -> None:
+    assert own_statement(body + REST, title=title, max_chars=280) == statement
+
+
+def test_other_languages() -> None:
+    german = "Diese Seite beschreibt, wie Sie Sicherungen einrichten und prüfen."
+    assert own_statement(german, title="Sicherungen", max_chars=280, language="de") == (
+        "Beschreibt, wie Sie Sicherungen einrichten und prüfen."
+    )
+    french = "La couche de stockage écrit les données sur le disque local."
+    assert own_statement(french, title="Couche de stockage", max_chars=280, language="fr") == french
+
+
+def test_the_limit_holds() -> None:
+    body = "This page shows how to enable TLS between two services, including certificates of every kind."
+    assert own_statement(body, title="TLS", max_chars=60) == "How to enable TLS between two services."
+    assert own_statement(body, title="TLS", max_chars=20) == ""
