@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from qsum_lsp.cli.found import find_pages
+from qsum_lsp.cli.models import pull_with_progress
 from qsum_lsp.cli.options import Overrides, engine_options, paths_argument
 from qsum_lsp.cli.page_reports import OutputFormat, output_options, print_report, print_totals
 from qsum_lsp.cli.progress import Progress
@@ -22,7 +23,7 @@ from qsum_lsp.front_matter.neighbours import Neighbours
 from qsum_lsp.front_matter.report import PageReport, exit_code
 from qsum_lsp.front_matter.update import UpdatedPage, is_due, update_page
 from qsum_lsp.home import store_path
-from qsum_lsp.service import Service, summary_options
+from qsum_lsp.service import Service, model_to_pull, summary_options
 from qsum_lsp.settings import Settings
 from qsum_lsp.store import Store
 from qsum_lsp.summaries import PAGE, SectionSummary
@@ -88,6 +89,7 @@ class Run:
         self._neighbours = Neighbours()
         self._reports: list[PageReport] = []
         self._no_engine: EngineUnavailable | None = None
+        self._pulled: set[str] = set()
 
     async def update(self, pages: Iterator[tuple[Path, Settings] | FileError]) -> int:
         """Update ``pages``; the exit code."""
@@ -135,6 +137,8 @@ class Run:
 
         async def summarize(document: Document, max_chars: int, style: str) -> SectionSummary | None:
             options = replace(summary_options(settings), page_max_chars=max_chars, page_style=style)
+            if PAGE not in summarizer.lookup(document, options).summaries:
+                self._pull_model(settings, progress)
             result = await summarizer.summarize(
                 document, options, only=(PAGE,), on_progress=progress.of(checked.report.path)
             )
@@ -145,6 +149,14 @@ class Run:
         )
         self._listed(checked, updated.report)
         return updated
+
+    def _pull_model(self, settings: Settings, progress: Progress) -> None:
+        """Download what the engine needs and is not here yet. Raises EngineUnavailable where it is not to be had."""
+        model = model_to_pull(settings)
+        if model is not None and model not in self._pulled:
+            with progress.paused():
+                pull_with_progress(model)
+            self._pulled.add(model)
 
     def _listed(self, checked: CheckedPage, report: PageReport) -> PageReport:
         if self._listing is not None and checked.page is not None:

@@ -1,6 +1,5 @@
 """The hooks' own contract: exit codes, and a commit that nothing missing can stop."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -27,6 +26,7 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def engine(monkeypatch: pytest.MonkeyPatch) -> ScriptedEngine:
     engine = ScriptedEngine()
     monkeypatch.setattr("qsum_lsp.service.create_engine", lambda settings: engine)
+    monkeypatch.setattr("qsum_lsp.cli.update.model_to_pull", lambda settings: None)
     return engine
 
 
@@ -36,6 +36,7 @@ def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
         raise EngineUnavailable("the model is not here")
 
     monkeypatch.setattr("qsum_lsp.service.create_engine", create)
+    monkeypatch.setattr("qsum_lsp.cli.update.model_to_pull", lambda settings: None)
 
 
 def test_changes_once_and_then_passes(page: Path, engine: ScriptedEngine) -> None:
@@ -64,17 +65,21 @@ def test_a_broken_page_fails_all_the_same(
     assert "page.md:3: " in capsys.readouterr().err
 
 
-def test_nothing_is_downloaded_during_a_commit(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = []
-
-    def create(settings: object) -> None:
-        seen.append(os.environ["QSUM_OFFLINE"])
-        raise EngineUnavailable("the model is not here")
+def test_nothing_is_downloaded_during_a_commit(
+    page: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def download(*arguments: object) -> None:
+        raise AssertionError("no download during a commit")
 
     monkeypatch.delenv("QSUM_OFFLINE")
-    monkeypatch.setattr("qsum_lsp.service.create_engine", create)
-    hooks.summaries.main(["page.md"])
-    assert seen == ["1"]
+    monkeypatch.setattr("httpx.Client.send", download)
+    monkeypatch.setattr("subprocess.Popen", download)
+    page.write_text(
+        "---\ntitle: T\n---\n" + "The client sends a request again, as long as there is no answer. " * 5
+    )
+    (page.parent / ".qsum.toml").write_text('engine = "llama"\n')
+    assert hooks.summaries.main(["page.md"]) == 0
+    assert "qsum models pull" in capsys.readouterr().err
 
 
 def test_a_name_like_an_option_is_a_file(page: Path, engine: ScriptedEngine) -> None:
