@@ -20,9 +20,13 @@ def page_title(document: Document) -> str:
         stated = _stated_title(document.text, document.front_matter)
         if stated:
             return stated
-    headings = [section for section in document.walk() if section.level > 0]
-    first = next((heading for heading in headings if heading.level == 1), headings[0] if headings else None)
-    return first.title if first is not None else ""
+    first: str | None = None
+    for section in document.walk():
+        if section.level == 1:
+            return section.title
+        if section.level > 0 and first is None:
+            first = section.title
+    return first or ""
 
 
 def _stated_title(text: str, front_matter: FrontMatter) -> str:

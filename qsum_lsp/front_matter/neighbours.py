@@ -71,6 +71,16 @@ class Neighbours:
                 break
         return style_of(found if len(found) >= _FEW else (), kind=kind, max_chars=settings.max_chars)
 
+    def keep_summaries(self, path: Path, key: str) -> bool:
+        """Whether at least half of the other pages in the folder of ``path`` have a summary under ``key``."""
+        others = [
+            page
+            for file in _pages_below(_folder(path))
+            if file.parent == _folder(path) and file.name != path.name and (page := _read_head(file))
+        ]
+        having = sum(1 for page in others if any(sample.key == key for sample in samples_of(page, (key,))))
+        return 0 < len(others) <= 2 * having
+
     def _site_key(self, site: Site) -> str:
         pages = self._read(site.root, DEFAULT_KEY)
         owned = Counter(sample.key for samples in pages for sample in samples if sample.is_owned)

@@ -1,6 +1,6 @@
 """A document as the tree of what gets a summary: the page on top, the sections below."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from qsum_lsp.document import Document, Section
@@ -82,6 +82,29 @@ def build_nodes(document: Document) -> dict[str, Node]:
     return {node.id: node for root in top for node in root.walk()} | {PAGE: page}
 
 
+def build_some_nodes(document: Document, ids: Collection[str]) -> dict[str, Node]:
+    """The nodes of ``ids`` alone, the same as ``build_nodes`` makes; the rest of the document is not read."""
+    if PAGE in ids:
+        nodes = build_nodes(document)
+        return {node_id: node for node_id, node in nodes.items() if node_id in ids}
+    title = page_title(document)[:_LONGEST_TITLE]
+    found: dict[str, Node] = {}
+    for section_id in ids:
+        path: tuple[str, ...] = (title,) if title else ()
+        siblings = document.sections
+        parts = section_id.split(".")
+        for depth in range(1, len(parts) + 1):
+            prefix = ".".join(parts[:depth])
+            section = next((sibling for sibling in siblings if sibling.id == prefix), None)
+            if section is None:
+                break
+            if depth == len(parts):
+                found[section_id] = _build(document, section, path)
+            path = _headings(path, section.title[:_LONGEST_TITLE])
+            siblings = section.children
+    return found
+
+
 def normalize(text: str) -> str:
     """``text`` without what no summary depends on: trailing white space, the kind of line ends, blank runs."""
     lines = [line.rstrip() for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
@@ -98,9 +121,13 @@ def byte_length(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode())
 
 
+def _headings(path: tuple[str, ...], title: str) -> tuple[str, ...]:
+    return path if not title or path[-1:] == (title,) else (*path, title)
+
+
 def _build(document: Document, section: Section, path: tuple[str, ...]) -> Node:
     title = section.title[:_LONGEST_TITLE]
-    headings = path if not title or path[-1:] == (title,) else (*path, title)
+    headings = _headings(path, title)
     children = tuple(_build(document, child, headings) for child in section.children)
     own = normalize(document.own_text_of(section))
     measure = _measure(own, children)

@@ -6,7 +6,7 @@ from qsum_lsp.document import Document
 from qsum_lsp.engines.protocol import Engine, Priority
 from qsum_lsp.summaries.evaluation import Evaluation
 from qsum_lsp.summaries.flights import Flights
-from qsum_lsp.summaries.nodes import build_nodes
+from qsum_lsp.summaries.nodes import build_nodes, build_some_nodes
 from qsum_lsp.summaries.recipe import Recipe
 from qsum_lsp.summaries.run import Run
 from qsum_lsp.summaries.shelf import Shelf, TextStore
@@ -29,14 +29,20 @@ class Summarizer:
         self._shelf = Shelf(store)
         self._flights = Flights(engine, self._shelf)
 
-    def lookup(self, document: Document, options: SummaryOptions) -> DocumentSummary:
-        """What is known already, from the store alone: no engine call, no waiting."""
+    def lookup(
+        self, document: Document, options: SummaryOptions, *, only: Collection[str] | None = None
+    ) -> DocumentSummary:
+        """What is known already of the sections in ``only``, or of all, from the store alone: no engine, no waiting.
+
+        A few sections of a long page cost no more than their own text. Ids that the document does not have are
+        left out.
+        """
         found: dict[str, SectionSummary] = {}
 
         def keep(summary: SectionSummary) -> None:
             found[summary.section_id] = summary
 
-        nodes = build_nodes(document)
+        nodes = build_nodes(document) if only is None else build_some_nodes(document, only)
         evaluation = self._evaluation(options, keep)
         evaluation.start(nodes.values())
         evaluation.settle()

@@ -1,0 +1,1 @@
+"""The language server: hovers, code actions, lenses and commands over the summariser."""

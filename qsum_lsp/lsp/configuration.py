@@ -1,0 +1,105 @@
+"""Settings for documents: the editor's own, then the files; a wrong one is said once and left out."""
+
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from qsum_lsp.errors import QsumError, UsageError
+from qsum_lsp.lsp.documents import file_path
+from qsum_lsp.settings import NAMES, Settings, check_setting, load_settings
+
+_log = logging.getLogger(__name__)
+
+SECTION = "qsum"
+_OTHER_NAMES = frozenset({"trace", "path", "interpreter", "importStrategy", "enable", "args"})
+"""Keys under ``qsum`` that are the editor plugin's own."""
+
+
+class Configuration:
+    """The editor's settings by workspace folder, and the settings of a document.
+
+    ``say`` shows a message to the user; each text is said once until the settings change.
+    """
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._said: set[str] = set()
+        self._initial: dict[str, Any] = {}
+        self._by_folder: dict[str, dict[str, Any]] = {}
+        self._folders: list[str] = []
+        self.reads_files = True
+
+    def start(self, values: object, folders: list[str], *, reads_files: bool) -> None:
+        """Take in what the client sends with its first request."""
+        self._folders = folders
+        self.reads_files = reads_files
+        self._initial = self._checked(values)
+
+    @property
+    def folders(self) -> list[str]:
+        """The URIs of the workspace folders."""
+        return list(self._folders)
+
+    def change_folders(self, added: list[str], removed: list[str]) -> None:
+        """The workspace has other folders."""
+        self._folders = [uri for uri in self._folders if uri not in removed] + added
+        for uri in removed:
+            self._by_folder.pop(uri, None)
+
+    def change(self, values: object, folder: str = "") -> None:
+        """The editor's settings for a folder, or for everything else."""
+        self._by_folder[folder] = self._checked(values)
+
+    def repeat_messages(self) -> None:
+        """Settings may have changed: what is still wrong is said again."""
+        self._said.clear()
+
+    def settings_for(self, uri: str) -> Settings:
+        """The settings of a document. Never raises: what is wrong is said, and the default is used."""
+        folder = self._folder_of(uri)
+        overrides = self._by_folder.get(folder, self._by_folder.get("", self._initial))
+        path = file_path(uri)
+        place = path.parent if path else file_path(folder)
+        if place is None or not self.reads_files:
+            return Settings(**overrides)
+        return self._load(place, overrides)
+
+    def _load(self, folder: Path, overrides: Mapping[str, Any]) -> Settings:
+        try:
+            return load_settings(folder, overrides).values
+        except QsumError as error:
+            self._say_once(str(error))
+            return Settings(**overrides)
+
+    def _folder_of(self, uri: str) -> str:
+        document = unquote(uri)
+        holding = [
+            folder for folder in self._folders if document.startswith(unquote(folder).rstrip("/") + "/")
+        ]
+        if holding:
+            return max(holding, key=len)
+        return self._folders[0] if self._folders and file_path(uri) is None else ""
+
+    def _checked(self, values: object) -> dict[str, Any]:
+        if values is None:
+            return {}
+        if not isinstance(values, Mapping):
+            self._say_once(f"The editor's qsum settings must be a table of names and values, not {values!r}.")
+            return {}
+        checked = {}
+        for name, value in values.items():
+            if value is None or (name in _OTHER_NAMES and name not in NAMES):
+                continue
+            try:
+                checked[name] = check_setting(str(name), value, where="editor settings (qsum)")
+            except UsageError as error:
+                self._say_once(f"{error} The default is used.")
+        return checked
+
+    def _say_once(self, message: str) -> None:
+        if message not in self._said:
+            self._said.add(message)
+            _log.warning("%s", message)
+            self._say(message)

@@ -1,0 +1,80 @@
+"""Summarising a whole document, or some of its sections, while it is being edited."""
+
+import asyncio
+from collections.abc import Collection
+
+from qsum_lsp.engines.protocol import Priority
+from qsum_lsp.lsp.documents import Snapshot
+from qsum_lsp.lsp.presenting import plain
+from qsum_lsp.lsp.progress import Reporter
+from qsum_lsp.lsp.server import QsumServer
+from qsum_lsp.summaries import DocumentSummary, ProgressEvent, SectionDone
+
+_OVERLAP_SECONDS = 0.5
+"""So long an old run goes on after the new one began: what both want is not begun again."""
+
+
+class DocumentRun:
+    """One run over a document. After an edit and a pause it goes on with the new text; what is done is done."""
+
+    def __init__(
+        self, ls: QsumServer, snapshot: Snapshot, only: Collection[str] | None, progress: Reporter
+    ) -> None:
+        self._ls = ls
+        self._only = only
+        self._progress = progress
+        self.snapshot = snapshot
+
+    async def complete(self) -> DocumentSummary:
+        """The summaries of ``snapshot``, which is the latest text. Raises QsumError."""
+        uri = self.snapshot.uri
+        running = self._start()
+        leaving: set[asyncio.Future[list[DocumentSummary]]] = set()
+        try:
+            while True:
+                edit = asyncio.ensure_future(self._ls.work.next_edit(uri).wait())
+                try:
+                    await asyncio.wait((running, edit), return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    edit.cancel()
+                if running.done():
+                    return (await running)[0]
+                latest = self._ls.documents.get(uri)
+                if latest is None or latest.text == self.snapshot.text:
+                    continue
+                self.snapshot = latest
+                before, running = running, self._start()
+                leaving.add(before)
+                asyncio.get_running_loop().call_later(_OVERLAP_SECONDS, before.cancel)
+        finally:
+            for task in (running, *leaving):
+                task.cancel()
+
+    def _start(self) -> "asyncio.Future[list[DocumentSummary]]":
+        """The run over the present text, what is in view first."""
+        ls, snapshot = self._ls, self.snapshot
+        settings = ls.settings(snapshot.uri)
+        only = self._only
+        if only is not None:
+            only = [section_id for section_id in only if not section_id or snapshot.section(section_id)]
+        seen = [
+            section_id
+            for section_id in ls.seen.ids(snapshot.uri)
+            if snapshot.section(section_id) and (only is None or section_id in only)
+        ]
+
+        def heard(event: ProgressEvent) -> None:
+            if isinstance(event, SectionDone):
+                ls.arrived(snapshot, event.summary)
+                section = snapshot.section(event.summary.section_id)
+                title = plain(section.title) if section else snapshot.name
+                self._progress.report(
+                    f"{event.done}/{event.total} · {title}", 100 * event.done // event.total
+                )
+
+        runs = [
+            ls.backend.summarize(snapshot, settings, only=only, priority=Priority.DOCUMENT, on_progress=heard)
+        ]
+        if seen:
+            runs.append(ls.backend.summarize(snapshot, settings, only=seen, priority=Priority.VISIBLE))
+        return asyncio.gather(*runs)

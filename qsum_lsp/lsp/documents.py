@@ -1,0 +1,154 @@
+"""The documents that the server knows: open buffers, and files where no buffer is open."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
+
+from pygls.uris import to_fs_path, uri_scheme
+
+from qsum_lsp.document import Document, LineTable, Section, parse
+from qsum_lsp.errors import FileError
+from qsum_lsp.files import read_text
+from qsum_lsp.front_matter import Page, read_page
+from qsum_lsp.settings import Settings
+
+LANGUAGES = ("markdown", "mdx", "quarto", "rmarkdown")
+"""The language ids that the server serves."""
+
+_SUFFIXES = tuple(pattern.removeprefix("*").lower() for pattern in Settings().include)
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """A document at one moment; what is read out of it is read once. ``version`` is None for a file."""
+
+    uri: str
+    version: int | None
+    language_id: str
+    text: str
+
+    @cached_property
+    def lines(self) -> LineTable:
+        """The lines of the text."""
+        return LineTable(self.text)
+
+    @cached_property
+    def document(self) -> Document:
+        """The sections of the text."""
+        return parse(self.text)
+
+    @cached_property
+    def page(self) -> Page:
+        """The front matter. Raises FrontMatterError."""
+        return read_page(self.text)
+
+    @property
+    def path(self) -> Path | None:
+        """Where the document lies on the disk; None for what is no file."""
+        return file_path(self.uri)
+
+    @property
+    def name(self) -> str:
+        """What people call the document."""
+        return PurePosixPath(unquote(self.uri)).name or self.uri
+
+    def section_at(self, line: int) -> Section | None:
+        """The innermost section at the zero-based ``line``."""
+        return self.document.section_at(line + 1)
+
+    def heading_at(self, line: int) -> Section | None:
+        """The section whose heading stands on the zero-based ``line``."""
+        section = self.section_at(line)
+        if section is None or section.level == 0:
+            return None
+        return section if line + 1 <= self.lines.line_at(max(section.content_start - 1, 0)) else None
+
+    def section(self, section_id: str) -> Section | None:
+        """The section with that id."""
+        found: Section | None = None
+        siblings = self.document.sections
+        prefix = ""
+        for part in section_id.split("."):
+            prefix = f"{prefix}.{part}" if prefix else part
+            found = next((sibling for sibling in siblings if sibling.id == prefix), None)
+            if found is None:
+                return None
+            siblings = found.children
+        return found
+
+    def text_of(self, section_id: str) -> str:
+        """What the summary of the section is made from; for the page all below the front matter."""
+        section = self.section(section_id) if section_id else None
+        return self.document.text_of(section) if section else self.text[self.document.body_start :]
+
+    def titles(self, section: Section) -> tuple[str, ...]:
+        """The titles from the top down to ``section``: what names it when its position changes."""
+        ids = section.id.split(".")
+        found = (self.section(".".join(ids[: length + 1])) for length in range(len(ids)))
+        return tuple(ancestor.title for ancestor in found if ancestor)
+
+
+class OpenDocuments:
+    """The open buffers by URI; they win over what is on the disk."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, Snapshot] = {}
+
+    def __iter__(self) -> Iterator[Snapshot]:
+        return iter(list(self._open.values()))
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def open(self, uri: str, *, version: int, language_id: str, text: str) -> Snapshot:
+        """Take in a buffer that a client opened."""
+        self._open[uri] = Snapshot(uri, version, language_id, text)
+        return self._open[uri]
+
+    def change(self, uri: str, *, version: int, text: str) -> Snapshot | None:
+        """Replace the text of an open buffer; None where none is open."""
+        before = self._open.get(uri)
+        if before is None:
+            return None
+        self._open[uri] = Snapshot(uri, version, before.language_id, text)
+        return self._open[uri]
+
+    def close(self, uri: str) -> None:
+        """Forget a buffer."""
+        self._open.pop(uri, None)
+
+    def opened(self, uri: str) -> Snapshot | None:
+        """The open buffer, where it is one that the server serves."""
+        snapshot = self._open.get(uri)
+        return snapshot if snapshot is not None and _is_served(snapshot) else None
+
+    def get(self, uri: str) -> Snapshot | None:
+        """The open buffer, else the file as it is on the disk; None for what is neither, or no Markdown."""
+        if uri in self._open:
+            return self.opened(uri)
+        path = file_path(uri)
+        if path is None or not _has_suffix(uri):
+            return None
+        try:
+            return Snapshot(uri, None, "markdown", read_text(path))
+        except FileError:
+            return None
+
+
+def file_path(uri: str) -> Path | None:
+    """The path of a ``file:`` URI; None for all others."""
+    try:
+        path = to_fs_path(uri) if uri_scheme(uri) == "file" else None
+        return Path(path) if path and "\0" not in path else None
+    except ValueError:
+        return None
+
+
+def _is_served(snapshot: Snapshot) -> bool:
+    return snapshot.language_id in LANGUAGES or _has_suffix(snapshot.uri)
+
+
+def _has_suffix(uri: str) -> bool:
+    return unquote(uri).lower().endswith(_SUFFIXES)

@@ -1,0 +1,114 @@
+"""JSON-RPC as pygls speaks it, with the answers that it leaves out."""
+
+import asyncio
+import inspect
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from lsprotocol import types
+from pygls.exceptions import (
+    JsonRpcException,
+    JsonRpcInvalidParams,
+    JsonRpcInvalidRequest,
+    JsonRpcMethodNotFound,
+    JsonRpcServerNotInitialized,
+)
+from pygls.protocol import (
+    JsonRPCNotification,
+    JsonRPCRequestMessage,
+    LanguageServerProtocol,
+    lsp_method,
+)
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PlainJson:
+    """A result that is plain JSON already: written out without a look at each of its values."""
+
+    value: Any
+
+
+class QsumProtocol(LanguageServerProtocol):
+    """Every request is answered: also the malformed, the early and the late ones. Commands can be cancelled."""
+
+    def structure_message(self, data: dict[str, Any]) -> Any:
+        """Leave JSON objects as they are; ``handle_message`` looks at whole messages, never at a part of one."""
+        return data
+
+    def handle_message(self, message: Any) -> None:
+        """Answer a request, take a notification or a response."""
+        if not isinstance(message, dict) or message.get("jsonrpc") != self.VERSION:
+            _log.warning("ignored a message that is no JSON-RPC 2.0")
+            return
+        method, msg_id = message.get("method"), message.get("id")
+        if method is None and not self._is_awaited(msg_id):
+            return
+        request_id = msg_id if method is not None and isinstance(msg_id, str | int) else None
+        refused = self._refusal(method) if request_id is not None else None
+        try:
+            if refused is not None:
+                raise refused
+            super().handle_message(self._structured(message, method))
+        except JsonRpcException as error:
+            _log.warning("refused a message: %s: %s", method, error)
+            if request_id is not None:
+                self._send_response(request_id, None, error.to_response_error())
+
+    def _is_awaited(self, msg_id: object) -> bool:
+        """Whether somebody still waits for the response ``msg_id``; pygls fails on one that comes too late."""
+        if not isinstance(msg_id, str | int):
+            return False
+        future = self._request_futures.get(msg_id)
+        if future is not None and future.done():
+            del self._request_futures[msg_id]
+            self._result_types.pop(msg_id, None)
+            return False
+        return future is not None
+
+    def _refusal(self, method: object) -> JsonRpcException | None:
+        if self._shutdown:
+            return JsonRpcInvalidRequest("The server is shutting down.")
+        if self._workspace is None and method != types.INITIALIZE:
+            return JsonRpcServerNotInitialized("The server is not initialized.")
+        if self._workspace is not None and method == types.INITIALIZE:
+            return JsonRpcInvalidRequest("The server is initialized already.")
+        return None
+
+    def _structured(self, message: dict[str, Any], method: object) -> Any:
+        """``message`` as lsprotocol's class; the params of our own methods stay JSON."""
+        if isinstance(method, str) and self.get_message_type(method) is None:
+            params = message.get("params")
+            if "id" in message:
+                return JsonRPCRequestMessage(message["id"], method, self.VERSION, params)
+            return JsonRPCNotification(method, self.VERSION, params)
+        if method is not None and not isinstance(method, str):
+            raise JsonRpcInvalidRequest("The method must be a string.")
+        structured = super().structure_message(message)
+        if isinstance(structured, dict):
+            raise JsonRpcInvalidParams()
+        return structured
+
+    def _send_data(self, data: Any) -> None:
+        result = getattr(data, "result", None)
+        if not isinstance(result, PlainJson):
+            super()._send_data(data)
+            return
+        body = msgspec.json.encode({"jsonrpc": self.VERSION, "id": data.id, "result": result.value})
+        if self.writer is None:
+            return
+        header = b"Content-Length: %d\r\n\r\n" % len(body) if self._include_headers else b""
+        written = self.writer.write(header + body)
+        if inspect.isawaitable(written):
+            self._writing = asyncio.ensure_future(written)
+
+    @lsp_method(types.WORKSPACE_EXECUTE_COMMAND)
+    async def lsp_workspace__execute_command(self, params: types.ExecuteCommandParams) -> Any:  # type: ignore[override]
+        """Run a command as a coroutine, which ``$/cancelRequest`` really cancels; pygls lets its own run on."""
+        handler = self.fm.commands.get(params.command)
+        if handler is None:
+            raise JsonRpcMethodNotFound(f"There is no command {params.command!r}.")
+        return await handler(params)

@@ -1,0 +1,38 @@
+"""Running the server on a transport until its client leaves."""
+
+import logging
+import sys
+from typing import Literal
+
+from qsum_lsp.errors import UsageError
+from qsum_lsp.logs import log_to_file
+from qsum_lsp.lsp.commands import LOG_NAME
+from qsum_lsp.lsp.features import create_server
+
+Transport = Literal["stdio", "tcp", "ws"]
+
+_SWITCH_SECONDS = 0.0005
+"""Planning a long page keeps the engine's thread busy; the protocol's must not wait its turn for 5 ms at each step."""
+
+
+def serve(transport: Transport, *, host: str, port: int) -> int:
+    """Serve one client; returns the exit code when it has left. Raises UsageError."""
+    log_to_file(LOG_NAME)
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    server = create_server()
+    try:
+        match transport:
+            case "stdio":
+                server.start_io()
+            case "tcp":
+                server.start_tcp(host, port)
+            case "ws":
+                server.start_ws(host, port)
+    except OSError as error:
+        raise UsageError(f"The server cannot listen on {host}:{port}: {error.strerror}.") from error
+    except SystemExit as ending:
+        return ending.code if isinstance(ending.code, int) else 0
+    finally:
+        server.backend.close()
+        logging.shutdown()
+    return 0
