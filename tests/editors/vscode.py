@@ -163,7 +163,9 @@ class VSCode:
         self.page.keyboard.press("F1")
         box = self.page.locator(".quick-input-widget input.input")
         box.fill(f">{title}")
-        self.page.locator(".quick-input-list .monaco-list-row", has_text=title.removeprefix("qsum: ")).first.wait_for()
+        self.page.locator(
+            ".quick-input-list .monaco-list-row", has_text=title.removeprefix("qsum: ")
+        ).first.wait_for()
         self.page.keyboard.press("Enter")
 
     def line(self, text: str) -> Locator:
@@ -222,7 +224,9 @@ class VSCode:
 
     def logs(self) -> str:
         """What the extension logged."""
-        found = sorted((self._scratch / "data/logs").rglob("*qsum*.log"), key=lambda path: path.stat().st_mtime)
+        found = sorted(
+            (self._scratch / "data/logs").rglob("*qsum*.log"), key=lambda path: path.stat().st_mtime
+        )
         return "\n".join(path.read_text() for path in found)
 
     # the processes
@@ -231,7 +235,10 @@ class VSCode:
         """The language server that this window runs."""
         for entry in Path("/proc").glob("[0-9]*"):
             try:
-                if b"qsum_lsp\0lsp" in (entry / "cmdline").read_bytes() and os.getsid(int(entry.name)) == self._process.pid:
+                if (
+                    b"qsum_lsp\0lsp" in (entry / "cmdline").read_bytes()
+                    and os.getsid(int(entry.name)) == self._process.pid
+                ):
                     return int(entry.name)
             except (OSError, ProcessLookupError):
                 continue
@@ -266,7 +273,12 @@ class VSCode:
 
     def _command(self, *arguments: str) -> None:
         done = subprocess.run(
-            self._line(*arguments), check=False, env=self._environment, capture_output=True, text=True, timeout=120
+            self._line(*arguments),
+            check=False,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
         )
         assert done.returncode == 0, done.stdout + done.stderr
 
