@@ -172,10 +172,9 @@ def _text(job: _Job, result: DocumentSummary) -> Iterator[str]:
         summary = result.summaries[section.id]
         indent = "  " * max(section.level, 1)
         name = f"{'#' * section.level} {printable(section.title)}".strip() or "(before the first heading)"
+        origin = "  the text's own words" if summary.note else ""
         yield ""
-        yield indent + click.style(name, fg="cyan") + click.style(f"  line {section.line}", dim=True)
+        yield indent + click.style(name, fg="cyan") + click.style(f"  line {section.line}{origin}", dim=True)
         if summary.text:
             yield wrapped(summary.text, indent=indent)
-        if summary.note:
-            yield click.style(wrapped(f"({summary.note})", indent=indent), dim=True)
     yield ""
