@@ -1,6 +1,7 @@
 """The output of ``qsum check`` and ``qsum update``: a line a page, for people, machines or GitHub."""
 
 import json
+import os
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -62,7 +63,7 @@ def print_totals(reports: Sequence[PageReport], output_format: OutputFormat) -> 
 
 def _object(report: PageReport, *, updating: bool) -> dict[str, Any]:
     found: dict[str, Any] = {
-        "path": report.path,
+        "path": report.path or None,
         "state": report.state,
         "key": report.key or None,
         "line": report.line,
@@ -71,14 +72,14 @@ def _object(report: PageReport, *, updating: bool) -> dict[str, Any]:
     if updating:
         found["written"] = report.written
     found["note"] = report.note or None
-    found["error"] = str(report.error) if report.error else None
+    found["error"] = _error(report)
     return found
 
 
 def _print_annotation(report: PageReport, *, updating: bool) -> None:
     """A workflow command; GitHub shows it at the line in question."""
     if report.error is not None:
-        level, message = "error", str(report.error)
+        level, message = "error", _error(report) or ""
     elif report.is_open:
         level, message = "error", _ADVICE[report.state or ""]
     elif updating and report.written:
@@ -87,6 +88,11 @@ def _print_annotation(report: PageReport, *, updating: bool) -> None:
         return
     path = _escaped(report.path).replace(":", "%3A").replace(",", "%2C")
     click.echo(f"::{level} file={path},line={report.line},title=qsum::{_escaped(message)}")
+
+
+def _error(report: PageReport) -> str | None:
+    """The error's text; file names in it may have bytes that are no UTF-8."""
+    return os.fsencode(str(report.error)).decode("utf-8", "replace") if report.error else None
 
 
 def _escaped(text: str) -> str:

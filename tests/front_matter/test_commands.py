@@ -258,6 +258,17 @@ def test_bad_input_is_named_and_the_others_are_done(qsum: Qsum, tmp_path: Path) 
     assert not (folder / "owned").exists()
 
 
+@pytest.mark.parametrize("output_format", ["text", "json", "github"])
+def test_a_name_that_is_no_utf_8(engine: ScriptedEngine, tmp_path: Path, output_format: str) -> None:
+    os.mkdir(os.fsencode(tmp_path / "site"))
+    for name, text in ((b"caf\xe9.md", BODY), (b"bad-\xff.md", "---\ntitle: [\n---\n")):
+        with open(os.fsencode(tmp_path / "site") + b"/" + name, "w", encoding="utf-8") as file:
+            file.write(text)
+    assert run(["check", "--output-format", output_format, str(tmp_path / "site")]) == 4
+    assert run(["update", "--output-format", output_format, str(tmp_path / "site")]) == 4
+    assert b"# qsum:1 " in Path(os.fsdecode(os.fsencode(tmp_path / "site") + b"/caf\xe9.md")).read_bytes()
+
+
 def test_a_read_only_folder(engine: ScriptedEngine, page: Path) -> None:
     """In a child process without root's rights, for which no folder is read-only."""
     folder = page.parent

@@ -73,7 +73,7 @@ def test_nothing_is_downloaded_during_a_commit(
 
     monkeypatch.delenv("QSUM_OFFLINE")
     monkeypatch.setattr("httpx.Client.send", download)
-    monkeypatch.setattr("subprocess.Popen", download)
+    monkeypatch.setattr("subprocess.Popen.__init__", download)
     page.write_text(
         "---\ntitle: T\n---\n" + "The client sends a request again, as long as there is no answer. " * 5
     )
