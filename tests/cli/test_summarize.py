@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.cli.run_qsum import QSUM, environment, qsum
+from tests.cli.test_outline import HOSTILE
 from tests.scripted_server import ScriptedServer
 
 SENTENCE = (
@@ -152,6 +153,18 @@ def test_extractive_needs_no_model(tmp_path: Path) -> None:
     assert {entry["source"] for entry in page["sections"]} == {"extractive"}
     for entry in page["sections"]:
         assert entry["summary"].rstrip("…").rstrip() in " ".join(PAGE.split())
+
+
+def test_any_file_gives_a_result_or_a_clear_line(tmp_path: Path) -> None:
+    (tmp_path / ".qsum.toml").write_text('engine = "extractive"\n')
+    for name, (data, _) in HOSTILE.items():
+        (tmp_path / name).write_bytes(data)
+    done = qsum("summarize", *HOSTILE, "gone.md", "--json", cwd=tmp_path, seconds=110)
+    assert done.returncode == 4
+    readable = [name for name, (_, code) in HOSTILE.items() if code == 0]
+    assert [page["path"] for page in pages(done)] == readable
+    for name in (*set(HOSTILE).difference(readable), "gone.md"):
+        assert f"qsum: {name}: " in done.stderr
 
 
 def test_people_get_text_and_colours_only_on_a_terminal(folder: Path) -> None:
