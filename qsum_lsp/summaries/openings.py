@@ -4,7 +4,7 @@ import re
 
 _NOUN = (
     r"(?:page|section|document|documentation|article|guide|post|blog post|text|tutorial|chapter|topic|summary|"
-    r"passage|content|case study|how-to|overview|readme|file)"
+    r"passage|content|case study|how-to|overview|readme|file|quick ?start|reference|lesson|walkthrough|series)"
 )
 _WHOLE = rf"(?:the|this|these|that|our)\s+(?:[\w'’-]+\s+){{0,3}}?{_NOUN}s?(?:\s+(?:titled|called|named)\s+[\"“'][^\"”']+[\"”'])?"
 _ENGLISH_SUBJECT = re.compile(
@@ -12,6 +12,8 @@ _ENGLISH_SUBJECT = re.compile(
     rf"it|users?|readers?)\s+)?(?P<rest>.+)$|^{_WHOLE}\s+(?:also\s+|then\s+|will\s+|can\s+|briefly\s+)*(?P<predicate>.+)$",
     re.IGNORECASE | re.DOTALL,
 )
+_THIS_IS = re.compile(r"^this\s+(?=is\s+(?:an?|the|your)\s)", re.IGNORECASE)
+_YOU_LEARN = re.compile(r"^you(?:['’]ll|\s+will)?\s+(?=(?:also\s+)?(?:learn|see|find out)\s)", re.IGNORECASE)
 _TALKING = (
     r"(?:describ|explain|cover|discuss|outlin|show|demonstrat|detail|introduc|present|provid|giv|offer|contain|"
     r"summari[sz]|explor|highlight|walk|teach|address|focus|list|includ|serv|aim|illustrat|shar|document|specif)"
@@ -60,9 +62,10 @@ _OTHER_TALKING = re.compile(
     r"介紹|說明|解釋|討論)",
     re.IGNORECASE,
 )
+_LEARN = re.compile(r"^learn\s+(?:how|about|what|why|to)\b", re.IGNORECASE)
 _THIS = re.compile(
     rf"^(?:in\s+)?(?:this|these)\s+(?!section|chapter|file)(?:[\w'’-]+\s+)?{_NOUN}\b|^(?:the|our)\s+(?:[\w'’-]+\s+)?page\b"
-    r"|^(?!(?:the|this|in)\b)",
+    r"|^this\s+is\b|^(?!(?:the|this|in)\b)",
     re.IGNORECASE,
 )
 _LABEL = re.compile(
@@ -92,6 +95,8 @@ def without_opening(text: str, *, title: str, language: str) -> str:
 
 def talks_of_page(sentence: str, language: str) -> bool:
     """Whether ``sentence`` says what its page does, as in "This page describes …"."""
+    if _LEARN.match(sentence.strip()):
+        return True
     stripped = _stripped(sentence.strip(), language)
     return stripped != sentence.strip() and _THIS.match(sentence.strip()) is not None
 
@@ -115,11 +120,13 @@ def _stripped(text: str, language: str) -> str:
         match = _OTHER_SUBJECTS.match(text)
         if match and _OTHER_TALKING.match(match["verb"]):
             return text[match.end() :]
+    text = _YOU_LEARN.sub("", text)
+    this = _THIS_IS.match(text)
+    if this and (found := _NOMINAL.match(text[this.end() :])):
+        return found["rest"]
     match = _ENGLISH_SUBJECT.match(text)
-    if match is None:
-        return text
-    if match["rest"]:
-        return match["rest"]
+    if match is None or match["rest"]:
+        return text if match is None else match["rest"]
     predicate = match["predicate"]
     for pattern in (_HOW, _NOMINAL, _ABOUT, _ALLOWS):
         found = pattern.match(predicate)

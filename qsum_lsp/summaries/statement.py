@@ -18,6 +18,7 @@ _SENTENCES = 3  # of a paragraph
 _FEWEST_WORDS = 5
 _MOST_WORDS = 28
 _LOOKED_AT = 6_000  # characters of the page; own statements stand at its beginning
+_BEGINNING = 5  # letters of a word that its family shares
 _BEFORE_SUBJECT = 2  # words, such as an article, before the title's words in a definition
 _POINTS_ELSEWHERE = re.compile(
     r"^(?:I|we)(?:['’]ll|\s)|\b(?:below|above|following|previous|next|here|also|instead|e\.g\.|for example|screenshot|figure)\b",
@@ -37,10 +38,17 @@ def own_statement(markdown: str, *, title: str, max_chars: int, language: str = 
             text = clean_summary(sentence, max_chars=max_chars, title=title, language=language)
             if not _FEWEST_WORDS <= len(words(text)) <= _MOST_WORDS or _POINTS_ELSEWHERE.search(text):
                 continue
-            if purpose:
+            if not purpose:
+                definition = text
+            elif _shares_a_word(text, title, language):
                 return text
-            definition = text
     return definition
+
+
+def _shares_a_word(text: str, title: str, language: str) -> bool:
+    """Whether ``text`` is about what ``title`` names, as far as one word of the same beginning shows."""
+    named = {word[:_BEGINNING] for word in content_words(title, language)}
+    return not named or any(word[:_BEGINNING] in named for word in content_words(text, language))
 
 
 def _first_paragraphs(markdown: str) -> list[str]:

@@ -23,6 +23,7 @@ REST = "\n\n## More\n\nThis page describes nothing that counts here, far down th
             "Intro text of no use.\n\n## Start\n\nThis tutorial explains how leases and locks differ.",
             "",
         ),
+        ("Locks", "Learn how to hold a lock safely for a while.", "Learn how to hold a lock safely for a while."),
         ("Locks", "Before you begin, install the tool for locks.", ""),
         ("Locks", "This page describes the following:", ""),
         ("Locks", "In this post, I'll share how we lost a lock last year.", ""),
