@@ -50,7 +50,7 @@ def print_report(report: PageReport, output_format: OutputFormat, *, updating: b
     state = report.state or ""
     shown = click.style(state, fg=_COLOURS.get(state))
     if report.written:
-        shown += f" → {click.style('updated', fg='green')}"
+        shown += f" -> {click.style('updated', fg='green')}"
     note = f"  ({printable(report.note)})" if report.note else ""
     click.echo(f"{printable(report.path)}: {shown}{note}")
 

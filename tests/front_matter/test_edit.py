@@ -199,3 +199,21 @@ def test_states_after_one_change(text: str, position: float, character: str) -> 
     other_ends = new.replace("\r\n", "\n") if "\r\n" in new else new.replace("\n", "\r\n")
     assert read_page(other_ends).state("summary") == "fresh"
     assert read_page(new).state("description") == "missing"
+
+
+@pytest.mark.parametrize(
+    "reformatted",
+    [
+        "summary: 'What it is: in many words.' {}",
+        'summary:\n  "What it is: in\n  many words." {}',
+        "summary: >- {}\n  What it is: in\n  many words.",
+        "summary: |- {}\n  What it is: in many words.",
+        '"summary" : "What it is: in many words."\t{}',
+    ],
+)
+def test_a_formatter_leaves_a_summary_fresh(reformatted: str) -> None:
+    text = set_summary("---\ntitle: T\n---\n" + BODY, key="summary", summary="What it is: in many words.")
+    (line,) = [line for line in text.split("\n") if line.startswith("summary")]
+    comment = line[line.index("# qsum") :]
+    assert read_page(text.replace(line, reformatted.format(comment))).state("summary") == "fresh"
+    assert read_page(text.replace(f"  {comment}", "")).state("summary") == "human"

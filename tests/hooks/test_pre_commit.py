@@ -133,7 +133,7 @@ def test_the_first_commit_fails_with_the_file_changed_and_the_second_passes(repo
     repository.git("add", "-A")
     first = repository.commit()
     assert first.returncode == 1, first.stdout + first.stderr
-    assert "page.md: missing → updated" in first.stdout + first.stderr
+    assert "page.md: missing -> updated" in first.stdout + first.stderr
     assert "files were modified by this hook" in first.stdout + first.stderr
     assert _state(page) == "fresh"
     assert page.read_text(encoding="utf-8").endswith(BODY)
@@ -147,7 +147,7 @@ def test_the_first_commit_fails_with_the_file_changed_and_the_second_passes(repo
     repository.git("add", "-A")
     again = repository.commit()
     assert again.returncode == 1
-    assert "page.md: stale → updated" in again.stdout + again.stderr
+    assert "page.md: stale -> updated" in again.stdout + again.stderr
     assert _state(page) == "fresh"
     repository.git("add", "-A")
     assert repository.commit().returncode == 0
