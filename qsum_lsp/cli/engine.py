@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import psutil
 
 from qsum_lsp.cli.options import Overrides
 from qsum_lsp.engines.host.launcher import ALREADY_RUNNING, Launcher
@@ -138,15 +137,15 @@ def stop() -> None:
     running = _running()
     if not running:
         click.echo("No shared engine runs.")
-    processes = []
     for _, record in running:
         process = record.process()
         if process is not None:
             process.terminate()
-            processes.append(process)
-    _, left = psutil.wait_procs(processes, timeout=_STOP_SECONDS)
-    for process in left:
-        process.kill()
+    give_up_at = time.monotonic() + _STOP_SECONDS
+    while any(record.process() for _, record in running) and time.monotonic() < give_up_at:
+        time.sleep(0.05)
+    for _, record in running:
+        record.kill()
     for _, record in running:
         click.echo(f"Stopped {record.model} (process {record.pid}).")
 

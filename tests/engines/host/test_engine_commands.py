@@ -1,0 +1,85 @@
+"""``qsum engine`` as people and scripts meet it, around the real processes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from qsum_lsp.engines.host.place import EnginePlace
+from qsum_lsp.engines.protocol import EngineIdentity, GenerationRequest, Message
+from qsum_lsp.service import engine_command, shared_settings
+from qsum_lsp.settings.values import Settings
+from tests.engines.host.engines import Engines
+from tests.engines.host.scripted_host import client
+
+NAME = "0123456789abcdef"
+
+
+def qsum(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "qsum_lsp", "engine", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
+    )
+
+
+async def test_status_and_stop(engines: Engines) -> None:
+    nothing = qsum("status")
+    assert (nothing.returncode, "No shared engine runs" in nothing.stdout) == (1, True)
+    assert qsum("status", "--json").stdout == ""
+    engine = client(NAME)
+    await engine.generate(GenerationRequest(messages=(Message("user", "x"),), source="x", max_new_tokens=4))
+    await engine.aclose()
+    shown = qsum("status")
+    assert shown.returncode == 0
+    assert "scripted: ready" in shown.stdout
+    assert "clients  1 " in shown.stdout
+    (line,) = qsum("status", "--json").stdout.splitlines()
+    health = json.loads(line)
+    assert health["pid"] == engines.alive()[0]
+    assert {
+        "device",
+        "memory_bytes",
+        "running",
+        "waiting",
+        "tokens_per_second",
+        "uptime_seconds",
+    } <= health.keys()
+    stopped = qsum("stop")
+    assert "Stopped scripted" in stopped.stdout
+    assert engines.alive() == []
+    assert "No shared engine runs" in qsum("stop").stdout
+
+
+def test_an_engine_without_a_model_file_says_how_to_get_one(engines: Engines, tmp_path: Path) -> None:
+    result = qsum("start", "--engine", "llama", "--model", "qwen2.5-coder-0.5b", cwd=tmp_path)
+    assert result.returncode == 3
+    assert "qsum models pull" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_engines_without_a_process_are_refused(engines: Engines, tmp_path: Path) -> None:
+    result = qsum("start", "--engine", "extractive", cwd=tmp_path)
+    assert result.returncode == 3
+    assert "nothing is shared" in result.stderr
+
+
+def test_the_same_engine_wherever_its_clients_stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tmp_path / "m.gguf"
+    model.write_bytes(b"GGUF")
+    identity = EngineIdentity(name="llama", model="m", fingerprint="1", context_tokens=4096)
+    places = set()
+    for folder, name in ((tmp_path, "m.gguf"), (tmp_path / "sub", "../m.gguf"), (Path("/"), str(model))):
+        folder.mkdir(exist_ok=True)
+        monkeypatch.chdir(folder)
+        settings = shared_settings(Settings(engine="llama", model=name, max_chars=folder != tmp_path or None))
+        places.add((EnginePlace.of(settings, identity), *engine_command(settings)))
+    assert len(places) == 1
+    other = EnginePlace.of(shared_settings(Settings(engine="llama", device="cpu")), identity)
+    assert other not in {place for place, *_ in places}
+    assert os.path.isabs(json.loads(next(iter(places))[-1])["model"])
