@@ -3,15 +3,16 @@
 import re
 
 _WORDS_NEEDED = 3
+_CHARACTERS_READ = 200_000
 _NOT_PROSE = re.compile(
     r"""
     ^[ ]{0,3}(`{3,}|~{3,}).*?(?:^[ ]{0,3}\1[`~]*[ \t]*$|\Z)  # fenced code
     | <!--.*?(?:-->|\Z)
-    | \{\{.{0,999}?\}\} | \{%.{0,999}?%\}                # shortcodes and templates
-    | <[/!?A-Za-z][^>]{0,999}>
+    | \{\{.{0,299}?\}\} | \{%.{0,299}?%\}                # shortcodes and templates
+    | <[/!?A-Za-z][^>]{0,299}>
     | ^(?:import|export)[ ][^\n]*$                           # MDX
     | ^[ ]{0,3}\[[^\]\n]+\]:[^\n]*$                          # link definitions
-    | !\[[^\]\n]*\](?:\([^)\n]*\)|\[[^\]\n]*\])?             # images
+    | !\[[^\]\n]{0,299}\](?:\([^)\n]{0,299}\)|\[[^\]\n]{0,299}\])?             # images
     | ^[ ]{0,3}\#{1,6}(?:[ \t][^\n]*)?$           # headings
     """,
     re.VERBOSE | re.MULTILINE | re.DOTALL,
@@ -24,7 +25,7 @@ _UNSPACED = re.compile(
 
 def has_prose(body: str) -> bool:
     """True where ``body`` has words outside headings, code, comments, images and templates."""
-    body = body.replace("\r\n", "\n").replace("\r", "\n")
+    body = body[:_CHARACTERS_READ].replace("\r\n", "\n").replace("\r", "\n")
     found = 0
     position = 0
     while position < len(body):

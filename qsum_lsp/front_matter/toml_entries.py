@@ -34,7 +34,8 @@ def read_toml(content: str) -> Entries:
             entry = _entry(content, position)
             entries.append(entry)
             position = entry.end
-        tables = {key: value for key, value in whole.items() if key not in {entry.key for entry in entries}}
+        keys = {entry.key for entry in entries}
+        tables = {key: value for key, value in whole.items() if key not in keys}
         return Entries(entries=tuple(entries), rest=repr(tables))
     except tomllib.TOMLDecodeError as error:
         line = getattr(error, "lineno", None) or _line_in_message(str(error), content)

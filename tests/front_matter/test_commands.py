@@ -10,6 +10,7 @@ from qsum_lsp.cli.main import run
 from qsum_lsp.engines.protocol import EngineFailed, GenerationRequest
 from qsum_lsp.errors import EngineUnavailable
 from qsum_lsp.front_matter import read_page
+from qsum_lsp.front_matter.prose import has_prose
 from tests.front_matter.conftest import Qsum
 from tests.scripted_engine import ScriptedEngine
 
@@ -67,6 +68,11 @@ def test_a_page_without_text_is_empty_not_missing(qsum: Qsum, tmp_path: Path, te
     page = _write(tmp_path / "page.md", f"---\ntitle: T\n---\n{text}")
     assert _state(qsum, page) == (0, "empty")
     assert qsum("update", page)[0] == 0
+
+
+@pytest.mark.parametrize("piece", ["{{", "{%", "![", "<!", "```\n", "[x]: ", "# \n"])
+def test_looking_for_text_takes_linear_time(piece: str) -> None:
+    assert not has_prose(piece * 500_000)
 
 
 @pytest.mark.parametrize("text", ["Three short words.", "# T\n\n日本語の文章です。\n", "- one\n- two\n- three\n", "---\n\nOne two three.\n\n---\n"])  # fmt: skip

@@ -217,3 +217,16 @@ def test_a_formatter_leaves_a_summary_fresh(reformatted: str) -> None:
     comment = line[line.index("# qsum") :]
     assert read_page(text.replace(line, reformatted.format(comment))).state("summary") == "fresh"
     assert read_page(text.replace(f"  {comment}", "")).state("summary") == "human"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "---\n" + "".join(f"a{n}: b\n" for n in range(20_000)) + "---\n",
+        "+++\n" + "".join(f"a{n} = 1\n" for n in range(20_000)) + "+++\n",
+        "{" + ",".join(f'"a{n}": 1' for n in range(15_000)) + "}\n",
+    ],
+    ids=["yaml", "toml", "json"],
+)
+def test_the_largest_front_matter_takes_linear_time(text: str) -> None:
+    assert read_page(set_summary(text + BODY, key="summary", summary=NEW)).state("summary") == "fresh"
