@@ -32,11 +32,11 @@ def test_plain_git_hook(tmp_path: Path) -> None:
     binaries.mkdir()
     site.mkdir()
     command = binaries / "qsum-summaries"
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m hooks.summaries "$@"\n')
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m qsum_hooks.summaries "$@"\n')
     command.chmod(0o755)
     environment = os.environ | {
         "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(PROJECT),
+        "PYTHONPATH": os.pathsep.join([str(PROJECT), str(PROJECT / "hooks")]),
         "QSUM_HOME": str(tmp_path / "home"),
         "GIT_CONFIG_GLOBAL": os.devnull,
     }

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
+import qsum_hooks.check
+import qsum_hooks.summaries
 
-import hooks.check
-import hooks.summaries
 from qsum_lsp.errors import EngineUnavailable
 from tests.scripted_engine import ScriptedEngine
 
@@ -40,28 +40,28 @@ def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_changes_once_and_then_passes(page: Path, engine: ScriptedEngine) -> None:
-    assert hooks.check.main(["page.md"]) == 1
-    assert hooks.summaries.main(["page.md"]) == 1
-    assert hooks.summaries.main(["page.md"]) == 0
-    assert hooks.check.main(["page.md"]) == 0
+    assert qsum_hooks.check.main(["page.md"]) == 1
+    assert qsum_hooks.summaries.main(["page.md"]) == 1
+    assert qsum_hooks.summaries.main(["page.md"]) == 0
+    assert qsum_hooks.check.main(["page.md"]) == 0
 
 
 def test_without_a_model_the_commit_goes_on(
     page: Path, no_engine: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert hooks.summaries.main(["page.md"]) == 0
+    assert qsum_hooks.summaries.main(["page.md"]) == 0
     said = capsys.readouterr()
     assert "page.md: missing  (not updated" in said.out
     assert "qsum models pull" in said.err
     assert page.read_text() == TEXT
-    assert hooks.summaries.main(["--require-model", "page.md"]) == 3
+    assert qsum_hooks.summaries.main(["--require-model", "page.md"]) == 3
 
 
 def test_a_broken_page_fails_all_the_same(
     page: Path, no_engine: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     page.write_text("---\ntitle: [\n---\nText of the page.\n")
-    assert hooks.summaries.main(["page.md"]) == 4
+    assert qsum_hooks.summaries.main(["page.md"]) == 4
     assert "page.md:3: " in capsys.readouterr().err
 
 
@@ -78,11 +78,11 @@ def test_nothing_is_downloaded_during_a_commit(
         "---\ntitle: T\n---\n" + "The client sends a request again, as long as there is no answer. " * 5
     )
     (page.parent / ".qsum.toml").write_text('engine = "llama"\n')
-    assert hooks.summaries.main(["page.md"]) == 0
+    assert qsum_hooks.summaries.main(["page.md"]) == 0
     assert "qsum models pull" in capsys.readouterr().err
 
 
 def test_a_name_like_an_option_is_a_file(page: Path, engine: ScriptedEngine) -> None:
     page.rename("--force.md")
-    assert hooks.summaries.main(["--force.md"]) == 1
-    assert hooks.check.main(["--force.md"]) == 0
+    assert qsum_hooks.summaries.main(["--force.md"]) == 1
+    assert qsum_hooks.check.main(["--force.md"]) == 0

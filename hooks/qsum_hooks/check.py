@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from hooks.arguments import safe
+from qsum_hooks.arguments import safe
 from qsum_lsp.cli.main import run
 
 

@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from hooks.arguments import safe
+from qsum_hooks.arguments import safe
 from qsum_lsp.errors import EngineUnavailable
 
 
