@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+from io import TextIOWrapper
 
 import click
 
@@ -22,6 +23,9 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run ``qsum`` with ``arguments``; the exit code."""
     log_to_file()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # JSON is UTF-8 wherever it goes, also where the console is not
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
         result = root.main(arguments, prog_name="qsum", standalone_mode=False)
     except click.exceptions.Abort:  # click's word for Ctrl-C
