@@ -11,7 +11,13 @@ from qsum_lsp.cli.options import Overrides, engine_options
 from qsum_lsp.cli.terminal import say_error
 from qsum_lsp.errors import UsageError
 from qsum_lsp.evaluation.pages import EvaluationPage, read_pages
-from qsum_lsp.evaluation.predictions import Prediction, predict, read_predictions, write_predictions
+from qsum_lsp.evaluation.predictions import (
+    Prediction,
+    append_prediction,
+    predict,
+    read_predictions,
+    start_predictions,
+)
 from qsum_lsp.evaluation.render import to_markdown, write_report
 from qsum_lsp.evaluation.report import build_report
 from qsum_lsp.evaluation.results import evaluate as score
@@ -26,7 +32,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.command(name="eval")
 @click.argument("data", type=_FILE)
 @engine_options
-@click.option("--out", type=_FILE, metavar="PRED.JSONL", help="Keep the summaries here.")
+@click.option("--out", type=_FILE, metavar="PRED.JSONL", help="Keep the summaries here, each as it is made.")
 @click.option(
     "--from",
     "made",
@@ -76,9 +82,9 @@ def evaluate(
         measure = Embeddings(embeddings)
     other = None if baseline is None else _chosen(baseline, pages)
     if made is None:
-        predictions, made_by = asyncio.run(_predict(pages, settings))
         if out is not None:
-            write_predictions(predictions, out)
+            start_predictions(out)
+        predictions, made_by = asyncio.run(_predict(pages, settings, out))
     else:
         predictions, made_by = _chosen(made, pages), made.name
     results = score(
@@ -95,7 +101,9 @@ def evaluate(
     return 0
 
 
-async def _predict(pages: Sequence[EvaluationPage], settings: Settings) -> tuple[list[Prediction], str]:
+async def _predict(
+    pages: Sequence[EvaluationPage], settings: Settings, out: Path | None
+) -> tuple[list[Prediction], str]:
     async with Service(NoStore()) as service:
         summarizer = service.summarizer(settings)
         done = 0
@@ -103,6 +111,8 @@ async def _predict(pages: Sequence[EvaluationPage], settings: Settings) -> tuple
         def tell(prediction: Prediction) -> None:
             nonlocal done
             done += 1
+            if out is not None:
+                append_prediction(prediction, out)
             note = f": {prediction.note}" if prediction.note else ""
             click.echo(f"{done}/{len(pages)} {prediction.id}{note}", err=True)
 

@@ -64,11 +64,19 @@ async def predict(
     return [task.result() for task in tasks]
 
 
-def write_predictions(predictions: Sequence[Prediction], path: Path) -> None:
-    """One JSON object a line. Raises FileError."""
-    lines = "".join(json.dumps(asdict(prediction), ensure_ascii=False) + "\n" for prediction in predictions)
+def append_prediction(prediction: Prediction, path: Path) -> None:
+    """One more line, so that what is interrupted keeps what was finished. Raises FileError."""
     try:
-        path.write_text(lines, "utf-8")
+        with path.open("a", encoding="utf-8") as sink:
+            sink.write(json.dumps(asdict(prediction), ensure_ascii=False) + "\n")
+    except OSError as error:
+        raise FileError(f"{path}: cannot be written ({error}).") from error
+
+
+def start_predictions(path: Path) -> None:
+    """An empty file to append to. Raises FileError."""
+    try:
+        path.write_text("", "utf-8")
     except OSError as error:
         raise FileError(f"{path}: cannot be written ({error}).") from error
 
