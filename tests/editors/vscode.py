@@ -135,8 +135,6 @@ class VSCode:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if error is not None:
-                self._keep_evidence()
             self._browser.close()
             self._playwright.stop()
         finally:
@@ -222,13 +220,6 @@ class VSCode:
         found: str = self.ask("return vscode.window.activeTextEditor.document.getText()")
         return found
 
-    def logs(self) -> str:
-        """What the extension logged."""
-        found = sorted(
-            (self._scratch / "data/logs").rglob("*qsum*.log"), key=lambda path: path.stat().st_mtime
-        )
-        return "\n".join(path.read_text() for path in found)
-
     # the processes
 
     def server_pid(self) -> int | None:
@@ -244,10 +235,12 @@ class VSCode:
                 continue
         return None
 
-    def change_settings(self, **settings: object) -> None:
-        """Change the user's settings, as an edit of the settings file does."""
-        self.settings |= settings
-        self.user_settings.write_text(json.dumps(self.settings))
+    def change_setting(self, name: str, value: object) -> None:
+        """Set one of the user's ``qsum`` settings; None takes it back."""
+        self.ask(
+            f"await vscode.workspace.getConfiguration('qsum').update({json.dumps(name)},"
+            f" {json.dumps(value)} ?? undefined, true)"
+        )
 
     def wait(self, condition: Callable[[], object], what: str, seconds: float = _SECONDS) -> Any:
         """Wait until ``condition`` holds; its value."""
@@ -281,10 +274,6 @@ class VSCode:
             timeout=120,
         )
         assert done.returncode == 0, done.stdout + done.stderr
-
-    def _keep_evidence(self) -> None:
-        self.page.screenshot(path=self._scratch / "failed.png")
-        sys.stderr.write(f"\npicture: {self._scratch / 'failed.png'}\n{self.logs()[-4000:]}\n")
 
 
 def _listens(port: int) -> bool:
