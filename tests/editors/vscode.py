@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from playwright.sync_api import Locator, Page, expect, sync_playwright
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from tests.editors import install
 
@@ -34,6 +35,7 @@ QUIET_SETTINGS: Mapping[str, object] = {
     "git.enabled": False,
 }
 _SECONDS = 30
+_HOVER_MS = 2500
 _CHROMIUM_FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -63,7 +65,7 @@ def pack_probe(folder: Path) -> Path:
 
 
 class VSCode:
-    """One window on one folder, for the length of a ``with`` block."""
+    """One window on one folder, for the length of a ``with`` block. ``program`` is what ``qsum.path`` names."""
 
     def __init__(
         self,
@@ -72,6 +74,7 @@ class VSCode:
         scratch: Path,
         vsix: Path,
         *,
+        program: Path | None = None,
         settings: Mapping[str, object] | None = None,
         environment: Mapping[str, str] | None = None,
         trusted: bool = True,
@@ -79,7 +82,7 @@ class VSCode:
         scale: float = 1,
     ) -> None:
         self.workspace = workspace
-        self.user_settings = scratch / "data/User/settings.json"
+        user_settings = scratch / "data/User/settings.json"
         self._node, self._entry = install.code_server(version)
         self._scratch = scratch
         self._probe = scratch / "probe"
@@ -87,11 +90,14 @@ class VSCode:
         self._size = size
         self._scale = scale
         self._questions = 0
-        for folder in (self._probe, self.user_settings.parent, scratch / "home"):
+        machine_settings = scratch / "data/Machine/settings.json"
+        for folder in (self._probe, user_settings.parent, machine_settings.parent, scratch / "home"):
             folder.mkdir(parents=True)
         self._vsix = [vsix, pack_probe(scratch)]
-        self.settings = {**QUIET_SETTINGS, **(settings or {})}
-        self.user_settings.write_text(json.dumps(self.settings))
+        chosen = {**QUIET_SETTINGS, **(settings or {})}
+        user_settings.write_text(json.dumps(chosen))
+        if program is not None:
+            machine_settings.write_text(json.dumps({"qsum.path": str(program)}))
         self._environment = {
             **os.environ,
             "HOME": str(scratch / "home"),
@@ -170,13 +176,22 @@ class VSCode:
         """The line of the editor that shows ``text``."""
         return self.page.locator(".view-line").filter(has_text=re.compile(_spaced(text))).first
 
-    def hover(self, text: str) -> str:
-        """Rest the pointer on the line that shows ``text``; what the hover says."""
-        self.page.mouse.move(1, 1)
-        self.line(text).locator("span span").last.hover()
-        shown = self.page.locator(".monaco-hover:visible").first
-        shown.wait_for()
-        return " ".join(shown.inner_text().split())
+    def hover(self, text: str, *, containing: str = "") -> str:
+        """Rest the pointer on the line that shows ``text`` until a hover says ``containing``; all that it says."""
+
+        def attempt() -> str:
+            self.page.mouse.move(1, 1)
+            self.line(text).locator("span span").last.hover()
+            shown = self.page.locator(".monaco-hover:visible").first
+            try:
+                shown.wait_for(timeout=_HOVER_MS)
+            except PlaywrightTimeout:
+                return ""
+            said = " ".join(shown.inner_text(timeout=_HOVER_MS).split())
+            return said if containing in said else ""
+
+        found: str = self.wait(attempt, f"a hover on {text!r} that says {containing!r}")
+        return found
 
     def lenses(self) -> list[str]:
         """What stands over the headings."""

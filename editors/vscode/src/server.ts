@@ -90,7 +90,10 @@ export class Server implements vscode.Disposable {
     if (!client || client.state !== State.Running) {
       return undefined;
     }
-    return client.sendRequest<Result>(method, params, token);
+    // An absent token would be sent as a second parameter.
+    return token
+      ? client.sendRequest<Result>(method, params, token)
+      : client.sendRequest<Result>(method, params);
   }
 
   dispose(): void {
