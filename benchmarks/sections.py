@@ -4,7 +4,8 @@
 
 Compares, with the same prompts, file and threads: the plain way (one slot, no prompt cache), xllamacpp's defaults (one
 slot that remembers its last prompt), and the engine. Loading is not counted. The ways take turns within one
-run, and only ratios mean anything: they are of the sums over all rounds.
+run, and only ratios mean anything: they are of the sums over all rounds. Beside the seconds stands the processor time
+of the model process, which a busy machine changes less; with several threads it counts their waiting too.
 """
 
 import argparse
@@ -15,6 +16,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+
+import psutil
 
 from qsum_lsp.engines.llama import LlamaEngine
 from qsum_lsp.engines.llama.threads import default_threads
@@ -96,6 +99,11 @@ def serve(model: str, *, threads: int, cache_prompt: bool) -> None:
     os._exit(0)
 
 
+def processor_seconds(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
 async def engine_run(engine: LlamaEngine, page: list[Prompt]) -> tuple[float, list[str]]:
     started = time.perf_counter()
     completions = await asyncio.gather(
@@ -116,12 +124,21 @@ async def compare(model: str, *, threads: int, rounds: int) -> None:
     await engine.count_tokens(["load"])
     plain = Plain(model, threads=threads, cache_prompt=False)
     defaults = Plain(model, threads=threads, cache_prompt=True)
+    engine_process = next(
+        child for child in psutil.Process().children() if "qsum_lsp.engines.llama.worker" in child.cmdline()
+    )
+    processes = {
+        "plain": psutil.Process(plain.process.pid),
+        "xllamacpp defaults": psutil.Process(defaults.process.pid),
+        "engine": engine_process,
+    }
+    before = {name: processor_seconds(process) for name, process in processes.items()}
     totals = {"plain": 0.0, "xllamacpp defaults": 0.0, "engine": 0.0}
     for number in range(1, rounds + 1):
         page = prompts(number)
         if number == 1:
             print(
-                f"{len(page)} sections, {sum(await engine.count_tokens([p.source for p in page]))} tokens of text"
+                f"{threads} threads, {len(page)} sections, {sum(await engine.count_tokens([p.source for p in page]))} tokens of text"
             )
         timed = {
             "plain": plain.run(page),
@@ -140,6 +157,11 @@ async def compare(model: str, *, threads: int, rounds: int) -> None:
     print(
         f"engine / plain {totals['engine'] / totals['plain']:.2f}, "
         f"engine / defaults {totals['engine'] / totals['xllamacpp defaults']:.2f}"
+    )
+    used = {name: processor_seconds(process) - before[name] for name, process in processes.items()}
+    print(
+        f"processor time: engine / plain {used['engine'] / used['plain']:.2f}, "
+        f"engine / defaults {used['engine'] / used['xllamacpp defaults']:.2f}"
     )
     for server in (plain, defaults):
         assert server.process.stdin is not None
