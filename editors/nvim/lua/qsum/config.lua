@@ -36,6 +36,7 @@ function M.client()
       end,
       ['qsum/summariesChanged'] = function(_, params)
         require('qsum.outline').summaries_changed(params.uri)
+        require('qsum.lenses').summaries_changed(params.uri)
       end,
     },
   }

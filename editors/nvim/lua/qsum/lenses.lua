@@ -28,4 +28,12 @@ function M.attach(buffer)
   })
 end
 
+--- The server has new summaries of a document.
+function M.summaries_changed(uri)
+  local buffer = vim.uri_to_bufnr(uri)
+  if config.options.lenses and not vim.lsp.codelens.enable and vim.api.nvim_buf_is_loaded(buffer) then
+    refresh(buffer)
+  end
+end
+
 return M
