@@ -63,10 +63,7 @@ def _events(content: str) -> Iterator[Any]:
             if isinstance(event, yaml.CollectionStartEvent):
                 depth += 1
                 if depth > MAX_DEPTH:
-                    raise FrontMatterError(
-                        f"the front matter is nested more than {MAX_DEPTH} levels deep",
-                        line=_line(event.start_mark),
-                    )
+                    raise _too_deep(_line(event.start_mark))
             elif isinstance(event, yaml.CollectionEndEvent):
                 depth -= 1
             elif not isinstance(event, yaml.NodeEvent):
@@ -76,12 +73,18 @@ def _events(content: str) -> Iterator[Any]:
         is_key = error.context == "while scanning a simple key"  # the problem shows only lines later
         mark = (error.context_mark if is_key else error.problem_mark) or error.context_mark
         problem = " ".join(str(part) for part in (error.context, error.problem) if part)
+        if "nesting depth" in problem:  # newer versions of libyaml have a bound of their own
+            raise _too_deep(mark.line + 1 if mark else 1) from error
         raise FrontMatterError(
             f"the front matter is not valid YAML: {problem}", line=mark.line + 1 if mark else 1
         ) from error
     except (yaml.YAMLError, UnicodeError) as error:
         reason = getattr(error, "reason", None) or str(error).splitlines()[0]
         raise FrontMatterError(f"the front matter is not valid YAML: {reason}") from error
+
+
+def _too_deep(line: int) -> FrontMatterError:
+    return FrontMatterError(f"the front matter is nested more than {MAX_DEPTH} levels deep", line=line)
 
 
 def _node(first: Any, events: Iterator[Any], anchors: set[str], aliases: set[str]) -> tuple[Shape, int]:

@@ -40,6 +40,7 @@ _BATCH_TOKENS = 128
 _LEAST_ANSWER_TOKENS = 16
 _LEAST_SHARED_TOKENS = 24
 _PREFIXES_KEPT = 8
+_DEATH_SECONDS = 1.0
 
 
 @dataclass(slots=True)
@@ -217,7 +218,7 @@ class LlamaEngine:
         except (httpx.TransportError, httpx.StreamError, RuntimeError) as error:
             if self._closed:
                 raise EngineUnavailable("The engine was closed while a request was under way.") from error
-            if not loaded.process.ended:
+            if not await loaded.process.ended_within(_DEATH_SECONDS):
                 raise EngineFailed(f"the connection to the model process failed: {error!r}") from error
             reason = loaded.process.why_ended()
             if self._loaded_now() is loaded:

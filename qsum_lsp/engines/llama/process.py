@@ -45,6 +45,14 @@ class WorkerProcess:
         """True once the process is gone."""
         return self._process.poll() is not None
 
+    async def ended_within(self, seconds: float) -> bool:
+        """True once the process is gone; its connections break a moment before it can be seen to be."""
+        try:
+            await asyncio.to_thread(self._process.wait, seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
     async def ready(self) -> tuple[str, str]:
         """The server's URL and the device's name, once the model is loaded. Raises EngineUnavailable."""
         loop = asyncio.get_running_loop()
