@@ -68,7 +68,7 @@ class Configuration:
 
     def _load(self, folder: Path, overrides: Mapping[str, Any]) -> Settings:
         try:
-            return load_settings(folder, overrides).values
+            return load_settings(folder, overrides, on_wrong=self._leave_out).values
         except QsumError as error:
             self._say_once(str(error))
             return Settings(**overrides)
@@ -95,8 +95,11 @@ class Configuration:
             try:
                 checked[name] = check_setting(str(name), value, where="editor settings (qsum)")
             except UsageError as error:
-                self._say_once(f"{error} The default is used.")
+                self._leave_out(error)
         return checked
+
+    def _leave_out(self, error: UsageError) -> None:
+        self._say_once(f"{error} The default is used.")
 
     def _say_once(self, message: str) -> None:
         if message not in self._said:

@@ -67,7 +67,8 @@ async def did_change_configuration(ls: QsumServer, params: types.DidChangeConfig
         await _fetch_settings(ls)
         return
     sent = params.settings
-    ls.configuration.change(sent.get(SECTION, sent) if isinstance(sent, dict) else sent)
+    if isinstance(sent, dict) and SECTION in sent:  # many clients send nothing, and mean that nothing changed
+        ls.configuration.change(sent[SECTION])
     _look_again(ls)
 
 

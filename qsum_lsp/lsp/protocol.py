@@ -35,6 +35,11 @@ class PlainJson:
 class QsumProtocol(LanguageServerProtocol):
     """Every request is answered: also the malformed, the early and the late ones. Commands can be cancelled."""
 
+    @property
+    def is_shut_down(self) -> bool:
+        """Whether the client has ended the session in order."""
+        return self._shutdown
+
     def structure_message(self, data: dict[str, Any]) -> Any:
         """Leave JSON objects as they are; ``handle_message`` looks at whole messages, never at a part of one."""
         return data

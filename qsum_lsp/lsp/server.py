@@ -36,6 +36,8 @@ _log = logging.getLogger(__name__)
 class QsumServer(LanguageServer):
     """One client, its documents and the work for them. All of it belongs to the protocol's event loop."""
 
+    protocol: QsumProtocol
+
     def __init__(self) -> None:
         super().__init__(
             "qsum",

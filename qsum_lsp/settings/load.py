@@ -1,14 +1,14 @@
 """Settings files: ``.qsum.toml`` and ``[tool.qsum]`` in ``pyproject.toml``, the nearest first."""
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from qsum_lsp.errors import FileError, UsageError
-from qsum_lsp.settings.check import check_settings
+from qsum_lsp.settings.check import check_setting
 from qsum_lsp.settings.values import Settings
 
 
@@ -25,23 +25,36 @@ class FolderSettings:
     files: tuple[Path, ...] = ()
 
 
-def load_settings(folder: Path, overrides: Mapping[str, object] | None = None) -> FolderSettings:
+def load_settings(
+    folder: Path,
+    overrides: Mapping[str, object] | None = None,
+    *,
+    on_wrong: Callable[[UsageError], None] | None = None,
+) -> FolderSettings:
     """The settings for documents in ``folder``: ``overrides`` (already checked), then the files, then defaults.
 
     Raises UsageError for a file that is no TOML or has an unknown or unfit setting, FileError for one that
-    cannot be read.
+    cannot be read. ``on_wrong`` is given such a setting instead, and it is left out.
     """
     merged: dict[str, Any] = {}
     found = list(_settings_files(folder.resolve()))
-    for _, values in found:
+    for _, (where, values) in found:
         for name, value in values.items():
-            merged.setdefault(name, value)
+            try:
+                checked = check_setting(name, value, where=where)
+            except UsageError as error:
+                if on_wrong is None:
+                    raise
+                on_wrong(error)
+                continue
+            merged.setdefault(name, checked)
     merged.update(overrides or {})
     root = found[0][0].parent if found else folder.resolve()
     return FolderSettings(values=Settings(**merged), root=root, files=tuple(path for path, _ in found))
 
 
-def _settings_files(folder: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+def _settings_files(folder: Path) -> Iterator[tuple[Path, tuple[str, Mapping[str, Any]]]]:
+    """The files, nearest first, each with how an error names the place and with its table."""
     for parent in (folder, *folder.parents):
         for path in (parent / ".qsum.toml", parent / "pyproject.toml"):
             try:
@@ -54,7 +67,7 @@ def _settings_files(folder: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
 
 
 @lru_cache(maxsize=64)
-def _read(path: Path, modified: int) -> Mapping[str, Any] | None:  # noqa: ARG001 — the time is part of the cache key
+def _read(path: Path, modified: int) -> tuple[str, Mapping[str, Any]] | None:  # noqa: ARG001 — the time is part of the cache key
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -70,5 +83,5 @@ def _read(path: Path, modified: int) -> Mapping[str, Any] | None:  # noqa: ARG00
         where = f"{path}: [tool.qsum]"
         if not isinstance(tools["qsum"], dict):
             raise UsageError(f"{where} must be a table.")
-        return check_settings(tools["qsum"], where=where)
-    return check_settings(table, where=str(path))
+        return where, tools["qsum"]
+    return str(path), table

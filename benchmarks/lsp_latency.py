@@ -1,0 +1,293 @@
+"""How long the language server takes to answer, on a 5,000-section page, under typing, idle and while it generates.
+
+``python -m benchmarks.lsp_latency [--out docs/results/lsp-latency.json]`` starts the server as an editor does, with a
+scripted engine on the other side of a socket, and prints a table.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import random
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.scripted_server import ScriptedServer
+
+SECTIONS = 5000
+TYPING_SECONDS = 0.12  # between keys: eight a second
+SLOW_SECONDS_A_WORD = 2.0
+GENERATED = 64
+
+
+class Client:
+    """As little of a client as there can be, so that its own time hardly counts."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._waiting: dict[int, asyncio.Future[Any]] = {}
+        self._next = 0
+        self._task = asyncio.create_task(self._read())
+
+    def notify(self, method: str, params: Any) -> None:
+        """Send a notification."""
+        self._send({"method": method, "params": params})
+
+    def start(self, method: str, params: Any) -> "asyncio.Future[Any]":
+        """Send a request."""
+        self._next += 1
+        self._waiting[self._next] = asyncio.get_running_loop().create_future()
+        self._send({"id": self._next, "method": method, "params": params})
+        return self._waiting[self._next]
+
+    async def ask(self, method: str, params: Any) -> Any:
+        """The answer to a request."""
+        return await asyncio.wait_for(self.start(method, params), 60)
+
+    def _send(self, message: dict[str, Any]) -> None:
+        body = json.dumps({"jsonrpc": "2.0", **message}, ensure_ascii=False).encode()
+        self._writer.write(b"Content-Length: %d\r\n\r\n" % len(body) + body)
+
+    async def _read(self) -> None:
+        while header := await self._reader.readline():
+            if header.startswith(b"Content-Length:"):
+                length = int(header.split(b":")[1])
+            elif not header.strip():
+                message = json.loads(await self._reader.readexactly(length))
+                if "method" in message:
+                    if "id" in message:
+                        self._send({"id": message["id"], "result": None})
+                elif (future := self._waiting.pop(message["id"])) and not future.done():
+                    if "error" in message:
+                        future.set_exception(RuntimeError(message["error"]["message"]))
+                    else:
+                        future.set_result(message["result"])
+
+
+def page(sections: int, words: int) -> str:
+    """A page with a heading every few lines, every section with words of its own."""
+    parts = ["# Reference\n\nWhat every option does.\n"]
+    for index in range(1, sections):
+        level = "##" if index % 20 == 1 else "###"
+        text = " ".join(f"Option {index} sets what part {index + word} does." for word in range(words // 8))
+        parts.append(f"{level} Option {index}\n\n{text}\n")
+    return "\n".join(parts)
+
+
+def heading_lines(text: str) -> list[int]:
+    """The lines of the third-level headings, which are leaves."""
+    return [number for number, line in enumerate(text.split("\n")) if line.startswith("### ")]
+
+
+class Session:
+    """One document under typing."""
+
+    def __init__(self, client: Client, uri: str, text: str) -> None:
+        self.client = client
+        self.uri = uri
+        self.text = text
+        self.version = 1
+        self.lines = heading_lines(text)
+        self.random = random.Random(7)  # noqa: S311
+        client.notify(
+            "textDocument/didOpen",
+            {"textDocument": {"uri": uri, "languageId": "markdown", "version": 1, "text": text}},
+        )
+
+    def type_key(self) -> None:
+        """One more letter in the middle of the page."""
+        place = self.text.index("\n", len(self.text) // 2 + 200)
+        self.text = self.text[:place] + "x" + self.text[place:]
+        self.version += 1
+        self.client.notify(
+            "textDocument/didChange",
+            {
+                "textDocument": {"uri": self.uri, "version": self.version},
+                "contentChanges": [{"text": self.text}],
+            },
+        )
+
+    async def timed(self, method: str, params: dict[str, Any]) -> tuple[float, Any]:
+        """Milliseconds until the answer, and the answer."""
+        started = time.perf_counter()
+        answer = await self.client.ask(method, {"textDocument": {"uri": self.uri}, **params})
+        return (time.perf_counter() - started) * 1000, answer
+
+    async def hover(self) -> float:
+        """A hover on a heading whose summary is known."""
+        middle = self.lines[len(self.lines) // 2]
+        line = self.random.choice([line for line in self.lines if abs(line - middle) > 100])
+        seconds, answer = await self.timed("textDocument/hover", {"position": {"line": line, "character": 4}})
+        assert "grounded · cached" in answer["contents"]["value"], answer
+        return seconds
+
+    async def code_action(self) -> float:
+        """The code actions at a heading."""
+        position = {"line": self.random.choice(self.lines), "character": 0}
+        params = {"range": {"start": position, "end": position}, "context": {"diagnostics": []}}
+        seconds, answer = await self.timed("textDocument/codeAction", params)
+        assert len(answer) >= 3, answer
+        return seconds
+
+    async def lenses(self) -> float:
+        """All lenses of the page, and the titles of the forty in view."""
+        seconds, answer = await self.timed("textDocument/codeLens", {})
+        started = time.perf_counter()
+        await asyncio.gather(*[self.client.ask("codeLens/resolve", lens) for lens in answer[-40:]])
+        return max(seconds, (time.perf_counter() - started) * 1000 / 40)
+
+    async def change(self) -> float:
+        """A key, until a hover that needs the new text is answered."""
+        self.type_key()
+        return await self.hover()
+
+
+async def under_typing(session: Session, request: Any, count: int) -> list[float]:
+    """``count`` requests at odd moments between keys."""
+    measured: list[float] = []
+
+    async def type_on() -> None:
+        while True:
+            session.type_key()
+            await asyncio.sleep(TYPING_SECONDS)
+
+    typing = asyncio.create_task(type_on())
+    try:
+        while len(measured) < count:
+            await asyncio.sleep(session.random.uniform(0.02, 0.15))
+            measured.append(await request())
+    finally:
+        typing.cancel()
+    return measured
+
+
+def figures(measured: list[float]) -> dict[str, float]:
+    """Median, 99th percentile and maximum, in milliseconds."""
+    ordered = sorted(measured)
+    return {
+        "count": len(ordered),
+        "p50": round(statistics.median(ordered), 2),
+        "p99": round(ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))], 2),
+        "max": round(ordered[-1], 2),
+    }
+
+
+async def start_server(
+    home: str, settings: dict[str, Any]
+) -> tuple[Client, asyncio.subprocess.Process, float]:
+    """A server, and the milliseconds from its start to its first answer."""
+    started = time.perf_counter()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "qsum_lsp", "lsp", "--stdio",
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**26,
+        env={**os.environ, "QSUM_HOME": home},
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stdin is not None
+    client = Client(process.stdout, process.stdin)
+    await client.ask(
+        "initialize",
+        {
+            "processId": None,
+            "rootUri": None,
+            "capabilities": {
+                "general": {"positionEncodings": ["utf-16"]},
+                "textDocument": {
+                    "hover": {"contentFormat": ["markdown"]},
+                    "codeAction": {"codeActionLiteralSupport": {"codeActionKind": {"valueSet": []}}},
+                },
+            },
+            "initializationOptions": {"settings": settings, "summaryNotifications": True},
+        },
+    )
+    milliseconds = (time.perf_counter() - started) * 1000
+    client.notify("initialized", {})
+    return client, process, milliseconds
+
+
+async def stop_server(client: Client, process: asyncio.subprocess.Process) -> None:
+    """End the session as an editor does."""
+    await client.ask("shutdown", None)
+    client.notify("exit", None)
+    await asyncio.wait_for(process.wait(), 30)
+
+
+async def measure(count: int, sections: int) -> dict[str, Any]:
+    """All figures of one run."""
+    result: dict[str, Any] = {"sections": sections, "starts": []}
+    with tempfile.TemporaryDirectory() as home, ScriptedServer() as engine:
+        settings = {"engine": "remote", "url": engine.url, "model": "scripted"}
+        for _ in range(5):
+            client, process, milliseconds = await start_server(home, settings)
+            await stop_server(client, process)
+            result["starts"].append(round(milliseconds, 1))
+        client, process, _ = await start_server(home, settings)
+        folder = Path(home, "pages").as_uri()
+        long = Session(client, f"{folder}/long.md", page(sections, 32))
+        medium = Session(client, f"{folder}/medium.md", page(900, 32)[:200_000])
+        result["bytes"] = len(long.text.encode())
+        for session in (long, medium):
+            answer = await client.ask(
+                "workspace/executeCommand", {"command": "qsum.summarizeDocument", "arguments": [session.uri]}
+            )
+            assert answer["summary"], answer
+        for label in ("idle", "generating"):
+            if label == "generating":
+                engine.change(seconds_per_word=SLOW_SECONDS_A_WORD)
+                other = Session(
+                    client, f"{folder}/other.md", page(GENERATED + 40, 40).replace("Option", "Switch")
+                )
+                generating = client.start(
+                    "workspace/executeCommand",
+                    {"command": "qsum.summarizeDocument", "arguments": [other.uri]},
+                )
+                while engine.script()["running"] < GENERATED:  # noqa: ASYNC110 — another process
+                    await asyncio.sleep(0.1)
+            result[label] = {
+                "hover": figures(await under_typing(long, long.hover, count)),
+                "codeAction": figures(await under_typing(long, long.code_action, count)),
+                "codeLens": figures(await under_typing(long, long.lenses, count)),
+                "change of 200 KB": figures([await medium.change() for _ in range(count)]),
+                "change of the long page": figures([await long.change() for _ in range(count)]),
+            }
+            if label == "generating":
+                result["running"] = engine.script()["running"]
+                assert not generating.done()
+        client.notify("textDocument/didClose", {"textDocument": {"uri": other.uri}})
+        await generating
+        await stop_server(client, process)
+    return result
+
+
+def main() -> None:
+    """Measure, print and keep."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--count", type=int, default=300)
+    parser.add_argument("--sections", type=int, default=SECTIONS)
+    chosen = parser.parse_args()
+    result = asyncio.run(measure(chosen.count, chosen.sections))
+    result["machine"] = {
+        "system": platform.system(),
+        "cpus": os.cpu_count(),
+        "python": platform.python_version(),
+    }
+    print(f"{result['sections']} sections, {result['bytes'] / 1e6:.2f} MB; starts (ms): {result['starts']}")
+    for label in ("idle", "generating"):
+        for name, row in result[label].items():
+            print(
+                f"{label:11} {name:24} p50 {row['p50']:8.2f}  p99 {row['p99']:8.2f}  max {row['max']:8.2f} ms"
+            )
+    if chosen.out:
+        chosen.out.parent.mkdir(parents=True, exist_ok=True)
+        chosen.out.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

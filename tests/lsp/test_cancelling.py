@@ -1,0 +1,180 @@
+"""Cancelled requests, cancelled progress, closed documents: nothing goes on that nobody wants."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.lsp.raw_client import AnswerError, Buffer, RawClient, server
+from tests.scripted_server import ScriptedServer
+
+CANCELLED = -32800
+SLOW = {"seconds_per_word": 0.2}
+
+
+@pytest.fixture
+def engine() -> Iterator[ScriptedServer]:
+    with ScriptedServer() as scripted:
+        yield scripted
+
+
+def settings(engine: ScriptedServer, **more: Any) -> dict[str, Any]:
+    return {"engine": "remote", "url": engine.url, "model": "scripted", "hover_wait_ms": 30_000, **more}
+
+
+def page(sections: int) -> str:
+    words = " ".join(f"word{index} is said here and means something of its own." for index in range(5))
+    return "".join(f"# Heading {index}\n\nPart {index}: {words}\n\n" for index in range(sections))
+
+
+async def idle(client: RawClient, engine: ScriptedServer) -> None:
+    """Until neither the server nor the engine has anything under way."""
+    async with asyncio.timeout(20):
+        while (await client.command("qsum.status"))["work"] or engine.script()["running"]:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+async def test_a_cancelled_hover_is_answered_at_once_and_stops_the_engine(
+    tmp_path: Path, engine: ScriptedServer
+) -> None:
+    engine.change(**SLOW)
+    async with server(tmp_path, settings(engine)) as client:
+        buffer = Buffer(client, "file:///a.md", page(3))
+        hover = buffer.start_hover(0)
+        await client.until(lambda: engine.script()["running"] == 1)
+        started = time.perf_counter()
+        client.notify("$/cancelRequest", {"id": client.last_id})
+        with pytest.raises(AnswerError) as error:
+            await hover
+        print(f"answered {(time.perf_counter() - started) * 1000:.1f} ms after the cancel")  # noqa: T201
+        assert error.value.code == CANCELLED
+        await client.until(lambda: engine.script()["given_up"] == 1)
+        print(f"engine stopped {(time.perf_counter() - started) * 1000:.1f} ms after the cancel")  # noqa: T201
+        assert engine.script()["finished"] == 0
+        await idle(client, engine)
+
+
+async def test_a_cancelled_hover_leaves_the_work_to_another_that_waits(
+    tmp_path: Path, engine: ScriptedServer
+) -> None:
+    engine.change(seconds_per_word=0.05)
+    async with server(tmp_path, settings(engine)) as client:
+        buffer = Buffer(client, "file:///a.md", page(1))
+        first = buffer.start_hover(0)
+        first_id = client.last_id
+        second = buffer.start_hover(0)
+        await client.until(lambda: engine.script()["running"] == 1)
+        client.notify("$/cancelRequest", {"id": first_id})
+        with pytest.raises(AnswerError):
+            await first
+        assert "scripted, grounded" in (await second)["contents"]["value"]
+        assert engine.script()["requests"] == 1
+
+
+async def test_a_thousand_cancelled_hovers_leave_nothing(tmp_path: Path, engine: ScriptedServer) -> None:
+    engine.change(**SLOW)
+    async with server(tmp_path, settings(engine)) as client:
+        buffer = Buffer(client, "file:///a.md", page(100))
+        hovers = [(buffer.start_hover(4 * (index % 100)), client.last_id) for index in range(1000)]
+        await client.until(lambda: engine.script()["running"] > 0)
+        for _, request in hovers:
+            client.notify("$/cancelRequest", {"id": request})
+        answers = await asyncio.gather(*[hover for hover, _ in hovers], return_exceptions=True)
+        assert {getattr(answer, "code", None) for answer in answers} == {CANCELLED}
+        await idle(client, engine)
+        engine.change(seconds_per_word=0)
+        assert "scripted, grounded" in await buffer.hover(0)
+
+
+async def test_the_cancel_button_stops_a_document(tmp_path: Path, engine: ScriptedServer) -> None:
+    engine.change(seconds_per_word=0.05)
+    async with server(tmp_path, settings(engine)) as client:
+        buffer = Buffer(client, "file:///a.md", page(200))
+        command = client.start(
+            "workspace/executeCommand", {"command": "qsum.summarizeDocument", "arguments": [buffer.uri]}
+        )
+        reports = await client.until(
+            lambda: [each for each in client.of("$/progress") if each["value"]["kind"] == "report"]
+        )
+        assert reports[0]["value"]["message"].split(" ")[0].endswith("/201")
+        assert reports[0]["value"]["cancellable"] is True
+        client.notify("window/workDoneProgress/cancel", {"token": reports[0]["token"]})
+        answer = await asyncio.wait_for(command, 5)
+        assert answer["message"]
+        await idle(client, engine)
+        assert engine.script()["finished"] < 200
+        assert client.of("$/progress")[-1]["value"]["kind"] == "end"
+
+
+async def test_a_cancelled_command_stops_too(tmp_path: Path, engine: ScriptedServer) -> None:
+    engine.change(**SLOW)
+    async with server(tmp_path, settings(engine)) as client:
+        buffer = Buffer(client, "file:///a.md", page(20))
+        command = client.start(
+            "workspace/executeCommand", {"command": "qsum.summarizeDocument", "arguments": [buffer.uri]}
+        )
+        request = client.last_id
+        await client.until(lambda: engine.script()["running"])
+        client.notify("$/cancelRequest", {"id": request})
+        with pytest.raises(AnswerError) as error:
+            await command
+        assert error.value.code == CANCELLED
+        await idle(client, engine)
+
+
+async def test_closing_a_document_answers_its_requests_and_drops_its_work(
+    tmp_path: Path, engine: ScriptedServer
+) -> None:
+    engine.change(**SLOW)
+    async with server(tmp_path, settings(engine)) as client:
+        buffer = Buffer(client, "file:///a.md", page(20))
+        hover = buffer.start_hover(0)
+        command = client.start(
+            "workspace/executeCommand", {"command": "qsum.summarizeDocument", "arguments": [buffer.uri]}
+        )
+        await client.until(lambda: engine.script()["running"] > 5)
+        buffer.close()
+        assert "No summary" in (await asyncio.wait_for(hover, 5))["contents"]["value"]
+        assert (await asyncio.wait_for(command, 5))["message"]
+        await idle(client, engine)
+
+
+async def test_an_edit_stops_what_it_made_pointless_and_nothing_else(
+    tmp_path: Path, engine: ScriptedServer
+) -> None:
+    engine.change(seconds_per_word=0.15)
+    async with server(tmp_path, settings(engine, hover_wait_ms=0)) as client:
+        buffer = Buffer(client, "file:///a.md", page(3))
+        assert "Summarising" in await buffer.hover(0)
+        assert "Summarising" in await buffer.hover(4)
+        await client.until(lambda: engine.script()["running"] == 2)
+        buffer.change(buffer.text.replace("Part 0:", "Part zero:"))
+        await idle(client, engine)
+        script = engine.script()
+        assert (script["given_up"], script["finished"]) == (1, 1)
+        assert "scripted, grounded" in await buffer.hover(4)
+
+
+async def test_a_document_that_is_edited_while_it_is_summarised_ends_with_the_new_text(
+    tmp_path: Path, engine: ScriptedServer
+) -> None:
+    engine.change(seconds_per_word=0.08)
+    async with server(tmp_path, settings(engine)) as client:
+        buffer = Buffer(client, "file:///a.md", page(10))
+        command = client.start(
+            "workspace/executeCommand", {"command": "qsum.summarizeDocument", "arguments": [buffer.uri]}
+        )
+        await client.until(lambda: engine.script()["running"] >= 4)
+        buffer.change(buffer.text.replace("Part 3:", "Changed part three:"))
+        answer = await asyncio.wait_for(command, 30)
+        assert (answer["version"], answer["done"]) == (2, 11)
+        await idle(client, engine)
+        asked = [
+            prompt for prompt in engine.script()["prompts"] if "Part 5:" in prompt and "Part 6:" not in prompt
+        ]
+        assert len(asked) == 1  # a section that the edit left alone was asked for once
+        outline = await client.ask("qsum/outline", {"textDocument": buffer.id})
+        assert {section["state"] for section in outline["sections"]} == {"fresh"}
