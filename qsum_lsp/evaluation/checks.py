@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from qsum_lsp.document import split_blocks
 from qsum_lsp.evaluation.pages import EvaluationPage
 from qsum_lsp.text.language import guess_language
-from qsum_lsp.text.words import content_words
+from qsum_lsp.text.words import bare, content_words
 
 _OPENING = re.compile(
     r"^\W*(?:in\s+)?(?:this|the)\s+(?:section|page|document|documentation|article|guide|post|text|tutorial)\b",
@@ -43,7 +43,7 @@ def check(summary: str, page: EvaluationPage, *, max_chars: int) -> Checks:
         in_language=guess_language(summary) in (language, "en")
         if language == "en"
         else _same(summary, language),
-        repeats_title=_bare(summary) == _bare(page.title),
+        repeats_title=bare(summary) == bare(page.title),
         supported=not unsupported(summary, page),
     )
 
@@ -71,7 +71,3 @@ def _same(summary: str, language: str) -> bool:
     """Short summaries of one Latin script are hard to tell apart: only English counts as a miss."""
     found = guess_language(summary)
     return found == language or (found != "en" and language not in ("zh", "ja", "ko", "ru", "ar"))
-
-
-def _bare(text: str) -> str:
-    return "".join(character for character in text.casefold() if character.isalnum())

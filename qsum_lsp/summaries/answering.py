@@ -11,6 +11,7 @@ from qsum_lsp.summaries.grounding import check_grounding
 from qsum_lsp.summaries.prompt import Prompt, PromptInput, build_prompt
 from qsum_lsp.summaries.values import Usage
 from qsum_lsp.text.language import guess_language
+from qsum_lsp.text.words import bare
 
 Generate = Callable[[GenerationRequest, OnText | None], Awaitable[Completion]]
 
@@ -66,23 +67,26 @@ class Answering:
         text = await self._text(prompt)
         if text and self._extractive:
             return Answer(text=text, source="extractive")
-        problems: tuple[str, ...] = ()
-        if _usable(text, prompt):
+        problems = self._problems(text, prompt)
+        if problems:
+            second = build_prompt(replace(self._prompt_input, feedback=problems))
+            text = await self._text(second)
             problems = self._problems(text, prompt)
-            if problems:
-                second = build_prompt(replace(self._prompt_input, feedback=problems))
-                text = await self._text(second)
-                problems = self._problems(text, prompt)
+        if not problems:
+            return Answer(text=text, source="model", grounded=True)
         if not _usable(text, prompt):
             return extract(self._prompt_input, prompt.source, why="the model gave no usable answer")
-        if problems:
-            why = f"the model's summary says what the text does not ({'; '.join(problems)})"
-            return extract(self._prompt_input, prompt.source, why=why)
-        return Answer(text=text, source="model", grounded=True)
+        why = f"the model's summary is not good enough ({'; '.join(problems)})"
+        return extract(self._prompt_input, prompt.source, why=why)
 
     def _problems(self, text: str, prompt: Prompt) -> tuple[str, ...]:
-        """What neither the text nor the headings above it bear out."""
-        return check_grounding(text, "\n\n".join((*self._prompt_input.headings, prompt.source))).problems
+        """What keeps ``text`` from being the summary; most often what text and headings do not bear out."""
+        headings = self._prompt_input.headings
+        if not _usable(text, prompt):
+            return (f"it was no whole sentence within {self._prompt_input.max_chars} characters",)
+        if headings and bare(text) == bare(headings[-1]):
+            return ("it only repeated the title",)
+        return check_grounding(text, "\n\n".join((*headings, prompt.source))).problems
 
     async def _text(self, prompt: Prompt) -> str:
         """The cleaned text, empty where nothing is usable. A request that fails is repeated once."""
@@ -101,6 +105,7 @@ class Answering:
             max_chars=self._prompt_input.max_chars,
             title=headings[-1] if headings else "",
             language=guess_language(prompt.source),
+            whole=completion.finish_reason == "stop",
         )
 
     async def _completion(self, request: GenerationRequest) -> Completion:

@@ -32,13 +32,15 @@ _AFTERTHOUGHT = re.compile(
 _SHORTEST_HEAD = 6  # words before an afterthought that make a sentence
 
 
-def clean_summary(raw: str, *, max_chars: int, title: str = "", language: str = "en") -> str:
+def clean_summary(
+    raw: str, *, max_chars: int, title: str = "", language: str = "en", whole: bool = True
+) -> str:
     """Plain prose of whole sentences within ``max_chars``, or empty where nothing usable is left.
 
     Markdown, links, images, HTML and control characters go; so do openings such as "This section", labels and a
-    repeated ``title`` before a colon. A last sentence without an end is dropped where others remain, since the
-    model may have been stopped in it; a first one that is too long ends before its last afterthought that makes it
-    fit. Nothing is added but a full stop.
+    repeated ``title`` before a colon. A last sentence without an end is dropped where others remain; a first one
+    that is too long, or broken off since the answer is not ``whole``, ends before an afterthought. Nothing is added
+    but a full stop.
     """
     sentences: list[str] = []
     text = without_opening(_plain(raw), title=title, language=language)
@@ -47,12 +49,12 @@ def clean_summary(raw: str, *, max_chars: int, title: str = "", language: str = 
         found.pop()
     for sentence in found:
         opened = without_opening(sentence, title=title, language=language) if sentences else sentence
-        whole = _ended(opened, language)
-        if len(" ".join((*sentences, whole))) > max_chars:
+        ended = _ended(opened, language)
+        if len(" ".join((*sentences, ended))) > max_chars or (not whole and not _END.search(opened)):
             if not sentences and (shorter := _shorter(opened, max_chars, language)):
                 sentences.append(shorter)
             break
-        sentences.append(whole)
+        sentences.append(ended)
     return " ".join(sentences) if sentences else ""
 
 

@@ -77,7 +77,7 @@ def build_prompt(prompt_input: PromptInput) -> Prompt:
     if language:
         user += f" Write in {language}."
     if prompt_input.feedback:
-        user += f" An earlier try was wrong here, leave it out: {'; '.join(prompt_input.feedback)}."
+        user += f" An earlier try had faults, write it without them: {'; '.join(prompt_input.feedback)}."
     return Prompt(
         messages=(Message("system", system), Message("user", user)),
         source=source,

@@ -66,3 +66,8 @@ def content_words(text: str, language: str) -> list[str]:
     stop = STOP_WORDS.get(language, frozenset[str]())
     kept = [word for word in words(text) if word not in stop and not word.isdigit()]
     return [_INFLECTION.sub("", word) for word in kept] if language == "en" else kept
+
+
+def bare(text: str) -> str:
+    """The letters and digits of ``text`` in lower case: what two spellings of one title share."""
+    return "".join(character for character in text.casefold() if character.isalnum())

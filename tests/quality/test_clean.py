@@ -90,6 +90,14 @@ def test_a_long_first_sentence_ends_before_an_afterthought() -> None:
     assert clean_summary(text, max_chars=60) == "The cache keeps tokens for fifteen minutes."
 
 
+def test_an_answer_that_was_stopped_ends_before_an_afterthought_or_not_at_all() -> None:
+    text = "The cache keeps tokens for fifteen minutes, including those of tenants and gue"
+    assert clean_summary(text, max_chars=200, whole=False) == "The cache keeps tokens for fifteen minutes."
+    assert clean_summary("The cache keeps the tok", max_chars=200, whole=False) == ""
+    assert clean_summary("It keeps tokens. The cache kee", max_chars=200, whole=False) == "It keeps tokens."
+    assert clean_summary("It keeps tokens.", max_chars=200, whole=False) == "It keeps tokens."
+
+
 @given(st.text(max_size=300), st.integers(1, 200), st.sampled_from(["en", "de", "zh", "ja", "ru"]))
 def test_any_answer_gives_one_plain_line_within_the_limit(raw: str, max_chars: int, language: str) -> None:
     cleaned = clean_summary(raw, max_chars=max_chars, language=language)

@@ -96,7 +96,10 @@ def test_each_edit_costs_at_most_its_path(
             document = parse(render(current))
             engine.requests.clear()
             warm = await summarizer.summarize(document, options)
-            assert len(engine.requests) <= path_length(document, index + 1)
+            first_tries = [
+                request for request in engine.requests if "An earlier try" not in request.messages[-1].content
+            ]
+            assert len(first_tries) <= path_length(document, index + 1)
             fresh = Summarizer(ScriptedEngine(context_tokens=context), DictStore())
             assert told(warm) == told(await fresh.summarize(document, options))
             assert told(summarizer.lookup(document, options)) == told(warm)
