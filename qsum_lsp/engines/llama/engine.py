@@ -104,6 +104,7 @@ class LlamaEngine:
             device=loaded.device,
             running=loaded.slots.running,
             waiting=loaded.slots.waiting,
+            slots=_SLOTS,
             memory_bytes=memory,
             tokens_per_second=self._tokens_per_second,
         )

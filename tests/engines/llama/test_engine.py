@@ -104,7 +104,7 @@ async def test_one_request(engine: LlamaEngine, capfd: pytest.CaptureFixture[str
     assert completion.prompt_tokens > 60
     assert completion.seconds > 0
     status = engine.status()
-    assert (status.state, status.running, status.waiting) == ("ready", 0, 0)
+    assert (status.state, status.running, status.waiting, status.slots) == ("ready", 0, 0, 5)
     assert status.memory_bytes is not None
     assert status.memory_bytes > 300_000_000
     assert status.device
