@@ -1,7 +1,8 @@
 """Summarising a whole document, or some of its sections, while it is being edited."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Coroutine
+from typing import Any
 
 from qsum_lsp.engines.protocol import Priority
 from qsum_lsp.lsp.documents import Snapshot
@@ -29,7 +30,7 @@ class DocumentRun:
         """The summaries of ``snapshot``, which is the latest text. Raises QsumError."""
         uri = self.snapshot.uri
         running = self._start()
-        leaving: set[asyncio.Future[list[DocumentSummary]]] = set()
+        leaving: set[asyncio.Task[DocumentSummary]] = set()
         try:
             while True:
                 edit = asyncio.ensure_future(self._ls.work.next_edit(uri).wait())
@@ -38,7 +39,7 @@ class DocumentRun:
                 finally:
                     edit.cancel()
                 if running.done():
-                    return (await running)[0]
+                    return await running
                 latest = self._ls.documents.get(uri)
                 if latest is None or latest.text == self.snapshot.text:
                     continue
@@ -50,7 +51,7 @@ class DocumentRun:
             for task in (running, *leaving):
                 task.cancel()
 
-    def _start(self) -> "asyncio.Future[list[DocumentSummary]]":
+    def _start(self) -> "asyncio.Task[DocumentSummary]":
         """The run over the present text, what is in view first."""
         ls, snapshot = self._ls, self.snapshot
         settings = ls.settings(snapshot.uri)
@@ -77,4 +78,16 @@ class DocumentRun:
         ]
         if seen:
             runs.append(ls.backend.summarize(snapshot, settings, only=seen, priority=Priority.VISIBLE))
-        return asyncio.gather(*runs)
+        task = asyncio.create_task(_first_of(runs))
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())  # an old run's is nobody's
+        return task
+
+
+async def _first_of(runs: "list[Coroutine[Any, Any, DocumentSummary]]") -> DocumentSummary:
+    """What the first of ``runs`` returns; when it ends, however it ends, all have ended."""
+    tasks = [asyncio.create_task(run) for run in runs]
+    try:
+        return (await asyncio.gather(*tasks))[0]
+    finally:
+        for task in tasks:
+            task.cancel()

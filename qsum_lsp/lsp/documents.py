@@ -104,7 +104,7 @@ class OpenDocuments:
 
     def open(self, uri: str, *, version: int, language_id: str, text: str) -> Snapshot:
         """Take in a buffer that a client opened."""
-        self._open[uri] = Snapshot(uri, version, language_id, text)
+        self._open[uri] = Snapshot(uri, version, language_id, encodable(text))
         return self._open[uri]
 
     def change(self, uri: str, *, version: int, text: str) -> Snapshot | None:
@@ -112,7 +112,7 @@ class OpenDocuments:
         before = self._open.get(uri)
         if before is None:
             return None
-        self._open[uri] = Snapshot(uri, version, before.language_id, text)
+        self._open[uri] = Snapshot(uri, version, before.language_id, encodable(text))
         return self._open[uri]
 
     def close(self, uri: str) -> None:
@@ -135,6 +135,17 @@ class OpenDocuments:
             return Snapshot(uri, None, "markdown", read_text(path))
         except FileError:
             return None
+
+
+def encodable(text: str) -> str:
+    """``text`` with U+FFFD for each lone surrogate, which is as long in every encoding, so that positions hold."""
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
 
 
 def file_path(uri: str) -> Path | None:

@@ -21,7 +21,7 @@ _MARKDOWN_FILES = types.FileOperationRegistrationOptions(
 def create_server() -> QsumServer:
     """A language server that waits for a client."""
     # their records hold whole messages, and so the text of documents
-    logging.getLogger("pygls").setLevel(logging.WARNING)
+    logging.getLogger("pygls").setLevel(logging.CRITICAL)  # errors reach ``report_server_error``
     logging.getLogger("httpx").setLevel(logging.WARNING)
     server = QsumServer()
     for method, handler, options in (

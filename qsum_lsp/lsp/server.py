@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from lsprotocol import types
+from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
 from qsum_lsp import __version__
@@ -64,7 +65,8 @@ class QsumServer(LanguageServer):
 
     def report_server_error(self, error: Exception, source: type[Exception]) -> None:
         """To the log; the answers to requests carry their own errors."""
-        _log.error("%s: %s", source.__name__, error)
+        trace = error.data if isinstance(error, JsonRpcException) and error.data else {}
+        _log.error("%s: %s\n%s", source.__name__, error, "".join(trace.get("traceback", ())), exc_info=error)
 
     def warn(self, message: str) -> None:
         """Show a message that the user has to act on."""
