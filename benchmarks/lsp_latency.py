@@ -48,7 +48,7 @@ class Client:
 
     async def ask(self, method: str, params: Any) -> Any:
         """The answer to a request."""
-        return await asyncio.wait_for(self.start(method, params), 60)
+        return await asyncio.wait_for(self.start(method, params), 600)
 
     def _send(self, message: dict[str, Any]) -> None:
         body = json.dumps({"jsonrpc": "2.0", **message}, ensure_ascii=False).encode()
