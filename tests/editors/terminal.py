@@ -3,7 +3,7 @@
 import os
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -62,15 +62,28 @@ class Terminal:
         """What stands on the screen; with escape sequences where ``colours``."""
         return self._run("capture-pane", "-p", *(["-e"] if colours else []))
 
+    def settled(self) -> str:
+        """The screen when it has not changed for a moment."""
+        before = self.screen()
+        while True:
+            time.sleep(0.4)
+            shown = self.screen()
+            if shown == before:
+                return shown
+            before = shown
+
     def wait_for(self, text: str) -> str:
         """Wait until ``text`` stands on the screen."""
+        self.wait_until(lambda: text in self.screen(), repr(text))
+        return self.screen()
+
+    def wait_until(self, condition: Callable[[], bool], what: str) -> None:
+        """Wait until ``condition`` holds."""
         end = time.monotonic() + _SECONDS
-        while time.monotonic() < end:
-            shown = self.screen()
-            if text in shown:
-                return shown
+        while not condition():
+            if time.monotonic() > end:
+                raise AssertionError(f"waited {_SECONDS} s for {what}")
             time.sleep(0.1)
-        raise AssertionError(f"{text!r} did not come on the screen")
 
     def _run(self, *arguments: str) -> str:
         done = subprocess.run(

@@ -33,9 +33,11 @@ QUIET_SETTINGS: Mapping[str, object] = {
     "explorer.confirmDelete": False,
     "editor.minimap.enabled": False,
     "git.enabled": False,
+    "remote.autoForwardPorts": False,
 }
 _SECONDS = 30
 _HOVER_MS = 2500
+_SERVER = re.compile(rb"(qsum_lsp|/qsum)\0lsp\0")
 _CHROMIUM_FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -242,7 +244,7 @@ class VSCode:
         for entry in Path("/proc").glob("[0-9]*"):
             try:
                 if (
-                    b"qsum_lsp\0lsp" in (entry / "cmdline").read_bytes()
+                    _SERVER.search((entry / "cmdline").read_bytes())
                     and os.getsid(int(entry.name)) == self._process.pid
                 ):
                     return int(entry.name)

@@ -1,0 +1,77 @@
+"""Emacs with eglot and Vim with ALE, set up as the documentation says."""
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+
+from tests.editors import install
+from tests.editors.pages import write_workspace
+from tests.editors.terminal import Terminal
+from tests.scripted_server import ScriptedServer
+
+DOCUMENTATION = Path(__file__).parents[2] / "docs/editors.md"
+
+
+def documented(language: str) -> str:
+    """The first example in that language."""
+    found = re.search(rf"```{language}\n(.*?)```", DOCUMENTATION.read_text(), re.DOTALL)
+    assert found, f"docs/editors.md has no example in {language}"
+    return found.group(1)
+
+
+def surroundings(folder: Path, program: Path) -> dict[str, str]:
+    """The environment of an editor."""
+    return {
+        **os.environ,
+        "HOME": str(folder),
+        "QSUM_HOME": str(folder / "qsum"),
+        "QSUM_OFFLINE": "1",
+        "QSUM_TEST_SEEN": str(folder / "seen.json"),
+        "PATH": os.pathsep.join([str(program.parent), os.environ["PATH"]]),
+    }
+
+
+def test_emacs_eglot(tmp_path: Path, qsum_program: Path, model: ScriptedServer) -> None:
+    emacs = install.system_program("emacs", "emacs-nox", "elpa-eglot", "elpa-markdown-mode")
+    workspace = write_workspace(tmp_path / "pages", "harbour.md", url=model.url)
+    init = tmp_path / "init.el"
+    init.write_text(documented("elisp"))
+    environment = {"QSUM_TEST_INIT": str(init), "QSUM_TEST_PAGE": str(workspace / "harbour.md")}
+    done = subprocess.run(
+        [emacs, "--batch", "-l", Path(__file__).parent / "emacs_drive.el"],
+        check=False, cwd=workspace, env={**surroundings(tmp_path, qsum_program), **environment},
+        text=True, capture_output=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    seen = json.loads((tmp_path / "seen.json").read_text())
+    assert "scripted, grounded" in seen["hover"]
+    lines = seen["inserted"].splitlines()
+    assert lines[lines.index("## Install the tool") + 2].startswith("> **Summary:** ")
+
+
+def test_vim_ale(tmp_path: Path, qsum_program: Path, model: ScriptedServer) -> None:
+    vim = install.system_program("vim", "vim-nox", "vim-ale")
+    workspace = write_workspace(tmp_path / "pages", "harbour.md", url=model.url)
+    (tmp_path / ".vimrc").write_text(
+        f"set noswapfile\nfiletype plugin on\npackadd! ale\n{documented('vim')}"
+    )
+    environment = surroundings(tmp_path, qsum_program)
+    page = workspace / "harbour.md"
+    with Terminal(
+        vim, "-N", "-u", tmp_path / ".vimrc", page, cwd=workspace, environment=environment
+    ) as terminal:
+        terminal.wait_for("A guide to Harbour")
+        terminal.keys("/## Install", "Enter")
+        terminal.wait_until(
+            lambda: (terminal.keys(":ALEHover", "Enter"), "grounded" in terminal.settled())[1], "a hover"
+        )
+        terminal.keys("Enter", "Escape", ":ALECodeAction", "Enter")
+        shown = terminal.wait_for("Insert summary below heading")
+        choice = re.search(r"(\d+)\W+Insert summary below heading", shown)
+        assert choice, shown
+        terminal.keys(choice.group(1), "Enter")
+        terminal.wait_for("> **Summary:** ")
+        terminal.keys(":w", "Enter")
+        terminal.wait_until(lambda: "> **Summary:** " in page.read_text(), "the file")
