@@ -81,7 +81,7 @@ class Client:
     def applies_edits(self) -> bool:
         """Whether the server may ask it to apply an edit."""
         workspace = self._capabilities.workspace
-        return bool(workspace and workspace.apply_edit)
+        return bool(workspace and workspace.apply_edit) or self._options.get("appliesEdits") is True
 
     @property
     def takes_versioned_edits(self) -> bool:

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -29,9 +28,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report = yield
     window = getattr(item, "funcargs", {}).get("code")
     if report.when == "call" and report.failed and isinstance(window, VSCode):
-        picture = Path(tempfile.mkdtemp(prefix="qsum-editors-")) / f"{item.name}.png"
-        window.picture(picture)
-        report.sections.append(("picture", str(picture)))
+        report.sections.append(("picture", str(window.evidence(item.name))))
     return report
 
 

@@ -54,9 +54,7 @@ def test_emacs_eglot(tmp_path: Path, qsum_program: Path, model: ScriptedServer) 
 def test_vim_ale(tmp_path: Path, qsum_program: Path, model: ScriptedServer) -> None:
     vim = install.system_program("vim", "vim-nox", "vim-ale")
     workspace = write_workspace(tmp_path / "pages", "harbour.md", url=model.url)
-    (tmp_path / ".vimrc").write_text(
-        f"set noswapfile\nfiletype plugin on\npackadd! ale\n{documented('vim')}"
-    )
+    (tmp_path / ".vimrc").write_text(f"set noswapfile\nfiletype plugin on\npackadd! ale\n{documented('vim')}")
     environment = surroundings(tmp_path, qsum_program)
     page = workspace / "harbour.md"
     with Terminal(

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Mapping
@@ -143,6 +144,8 @@ class VSCode:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
+            if error is not None:
+                error.add_note(f"picture: {self.evidence('window')}")
             self._browser.close()
             self._playwright.stop()
         finally:
@@ -216,6 +219,12 @@ class VSCode:
         """Take a picture of the window."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=path)
+
+    def evidence(self, name: str) -> Path:
+        """A picture that outlives the test; where it is."""
+        picture = Path(tempfile.mkdtemp(prefix="qsum-editors-")) / f"{name}.png"
+        self.picture(picture)
+        return picture
 
     # the extension host
 
