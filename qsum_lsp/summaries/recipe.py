@@ -41,7 +41,11 @@ class Recipe:
         verbatim = verbatim_text(node, max_chars=max_chars, min_words=self._options.min_words)
         if verbatim is not None:
             return Answer(text=verbatim, source="verbatim")
-        fits = await self._fits(node, node.content_size, node.content)
+        if node.is_page and (statement := self._own_statement(node)):
+            return Answer(
+                text=statement, source="extractive", note="The page's own words for what it is about."
+            )
+        fits = self._is_condensed(node) or await self._fits(node, node.content_size, node.content)
         if fits:
             answer = await self._ask_whole(node)
             if not answer.too_long:

@@ -2,7 +2,11 @@
 
 import pytest
 
+from qsum_lsp.document import parse
+from qsum_lsp.store import NoStore
+from qsum_lsp.summaries import PAGE, Summarizer, SummaryOptions
 from qsum_lsp.summaries.statement import own_statement
+from tests.scripted_engine import ScriptedEngine
 
 REST = "\n\n## More\n\nThis page describes nothing that counts here, far down the page.\n"
 
@@ -50,3 +54,18 @@ def test_the_limit_holds() -> None:
     body = "This page shows how to enable TLS between two services, including certificates of every kind."
     assert own_statement(body, title="TLS", max_chars=60) == "How to enable TLS between two services."
     assert own_statement(body, title="TLS", max_chars=20) == ""
+
+
+async def test_a_page_with_one_needs_no_model_and_a_long_page_one_request() -> None:
+    engine = ScriptedEngine()
+    summarizer = Summarizer(engine, NoStore())
+    filler = "\n\n".join(f"## Part {number}\n\n" + "Words are here in plenty. " * 40 for number in range(40))
+    stated = parse(f"# Locks\n\nThis page shows how to hold locks safely.\n\n{filler}")
+    result = await summarizer.summarize(stated, SummaryOptions(), only=(PAGE,))
+    assert result.summaries[PAGE].text == "How to hold locks safely."
+    assert result.summaries[PAGE].source == "extractive"
+    assert engine.requests == []
+    silent = parse(f"# Locks\n\nNobody likes to wait for others. Everybody has to.\n\n{filler}")
+    await summarizer.summarize(silent, SummaryOptions(), only=(PAGE,))
+    assert len(engine.requests) == 1
+    assert "Further headings: " in engine.requests[0].messages[-1].content
