@@ -77,12 +77,12 @@ class Terminal:
         self.wait_until(lambda: text in self.screen(), repr(text))
         return self.screen()
 
-    def wait_until(self, condition: Callable[[], bool], what: str) -> None:
+    def wait_until(self, condition: Callable[[], bool], what: str, seconds: float = _SECONDS) -> None:
         """Wait until ``condition`` holds."""
-        end = time.monotonic() + _SECONDS
+        end = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > end:
-                raise AssertionError(f"waited {_SECONDS} s for {what}")
+                raise AssertionError(f"waited {seconds} s for {what}")
             time.sleep(0.1)
 
     def _run(self, *arguments: str) -> str:

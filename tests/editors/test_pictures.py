@@ -1,0 +1,150 @@
+"""The pictures of the documentation, taken from running editors with the real 0.5B model.
+
+``QSUM_PICTURES=. pytest tests/editors/test_pictures.py`` renews those in the repository; else they go to a temporary folder.
+"""
+
+import io
+import os
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import sync_playwright
+from rich.console import Console
+from rich.text import Text
+
+from tests.editors import install
+from tests.editors.install import NEWEST_CODE_SERVER
+from tests.editors.pages import GUIDE
+from tests.editors.terminal import Terminal
+from tests.editors.vscode import VSCode
+
+MOST_BYTES = 300_000
+PLUGIN = Path(__file__).parents[2] / "editors/nvim"
+LIGHT = {"workbench.colorTheme": "Default Light Modern", "editor.fontSize": 14, "editor.wordWrap": "on"}
+DARK_LARGE = {
+    "workbench.colorTheme": "Default Dark Modern",
+    "editor.fontSize": 20,
+    "editor.codeLensFontSize": 16,
+    "editor.wordWrap": "on",
+}
+_MODEL_SECONDS = 400
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """The folder in which the pictures go to their places."""
+    chosen = os.environ.get("QSUM_PICTURES")
+    return Path(chosen).resolve() if chosen else tmp_path
+
+
+@pytest.fixture
+def harbour(tmp_path: Path, real_model_path: Path) -> Path:
+    """A folder with one page, for the real model."""
+    workspace = tmp_path / "harbour"
+    workspace.mkdir()
+    (workspace / "guide.md").write_text(GUIDE)
+    (workspace / ".qsum.toml").write_text(
+        f'engine = "llama"\nmodel = "{real_model_path}"\nengine_sharing = false\n'
+    )
+    return workspace
+
+
+@pytest.mark.parametrize(
+    ("settings", "place"),
+    [(LIGHT, "editors/vscode/images/summaries.png"), (DARK_LARGE, "docs/images/vscode-dark.png")],
+    ids=["light", "dark-large"],
+)
+def test_vscode(
+    settings: dict[str, object],
+    place: str,
+    harbour: Path,
+    pictures: Path,
+    vsix: Path,
+    *,
+    qsum_program: Path,
+    tmp_path: Path,
+) -> None:
+    scratch = tmp_path / "scratch"
+    with VSCode(
+        NEWEST_CODE_SERVER, harbour, scratch, vsix, program=qsum_program, settings=settings, size=(1200, 760)
+    ) as code:
+        code.open("guide.md")
+        code.wait(code.lenses, "the server")
+        code.command("qsum: Summarize Document")
+        code.command("Focus on Summaries View")
+        rows = code.page.locator(".pane-body .monaco-list-row[aria-level]")
+        code.wait(
+            lambda: (
+                rows.count() == 5
+                and not any("No summary" in row or "Summarizing" in row for row in rows.all_inner_texts())
+            ),
+            "all summaries",
+            seconds=_MODEL_SECONDS,
+        )
+        code.wait(lambda: code.page.locator(".notification-toast").count() == 0, "the progress to go")
+        code.put_cursor("Install the tool")
+        said = code.hover("Install the tool", containing="words")
+        assert "qwen2.5-coder-0.5b" in said or "sentence of the text" in said
+        code.picture(pictures / place)
+    assert (pictures / place).stat().st_size < MOST_BYTES
+
+
+def test_neovim(harbour: Path, pictures: Path, tmp_path: Path, qsum_program: Path) -> None:
+    init = tmp_path / "init.lua"
+    init.write_text(
+        f"vim.opt.runtimepath:append('{PLUGIN}')\nvim.o.termguicolors = true\nvim.o.swapfile = false\n"
+        "vim.o.statusline = \" %f%=%{v:lua.require'qsum'.statusline()} \"\nvim.o.linebreak = true\n"
+        "vim.lsp.enable('qsum')\n"
+    )
+    environment = {
+        "HOME": str(tmp_path),
+        "QSUM_HOME": str(tmp_path / "qsum"),
+        "QSUM_OFFLINE": "1",
+        "PATH": os.pathsep.join([str(qsum_program.parent), os.environ["PATH"]]),
+    }
+    place = pictures / "editors/nvim/images/outline.png"
+    nvim = install.neovim("0.11")
+    with Terminal(
+        nvim, "--clean", "-u", init, "guide.md", cwd=harbour, environment=environment, columns=132, rows=34
+    ) as terminal:
+        terminal.wait_for("Summarize")
+        terminal.keys(":Qsum document", "Enter")
+        terminal.wait_until(
+            lambda: (
+                "Troubleshooting\n" in _last_column(terminal.screen())
+                and "No summary yet" not in terminal.screen()
+            ),
+            "the outline",
+            seconds=_MODEL_SECONDS,
+        )
+        terminal.keys("/## Configure", "Enter", ":nohlsearch", "Enter")
+        terminal.settled()
+        draw(terminal.screen(colours=True), place, columns=132)
+    assert place.stat().st_size < MOST_BYTES
+
+
+def _last_column(screen: str) -> str:
+    return "\n".join(line.rpartition("│")[2].strip() for line in screen.splitlines()) + "\n"
+
+
+def draw(screen: str, place: Path, *, columns: int) -> None:
+    """Make a picture of what stands on a terminal."""
+    console = Console(
+        record=True,
+        width=columns,
+        file=io.StringIO(),
+        color_system="truecolor",
+        legacy_windows=False,
+    )
+    console.print(Text.from_ansi(screen.rstrip("\n")), no_wrap=True, overflow="crop")
+    drawing = console.export_svg(title="guide.md", font_aspect_ratio=0.6)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(install.chromium()), args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1200, "height": 800})
+        page.route("**/*", lambda route: route.abort())
+        page.set_content(
+            f"<style>body {{ margin: 0 }} svg {{ width: 1200px; height: auto; display: block }}</style>{drawing}"
+        )
+        page.locator("svg").first.screenshot(path=place)
+        browser.close()
