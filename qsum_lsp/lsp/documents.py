@@ -9,6 +9,7 @@ from urllib.parse import unquote
 from pygls.uris import to_fs_path, uri_scheme
 
 from qsum_lsp.document import Document, LineTable, Section, parse
+from qsum_lsp.document.reparse import reparse
 from qsum_lsp.errors import FileError
 from qsum_lsp.files import read_text
 from qsum_lsp.front_matter import Page, read_page
@@ -38,6 +39,11 @@ class Snapshot:
     def document(self) -> Document:
         """The sections of the text."""
         return parse(self.text)
+
+    @property
+    def is_parsed(self) -> bool:
+        """Whether the sections are known already."""
+        return "document" in self.__dict__
 
     @cached_property
     def page(self) -> Page:
@@ -112,8 +118,11 @@ class OpenDocuments:
         before = self._open.get(uri)
         if before is None:
             return None
-        self._open[uri] = Snapshot(uri, version, before.language_id, encodable(text))
-        return self._open[uri]
+        after = Snapshot(uri, version, before.language_id, encodable(text))
+        if before.is_parsed and (document := reparse(before.document, after.text)) is not None:
+            after.__dict__["document"] = document  # what the cached property would find, for less
+        self._open[uri] = after
+        return after
 
     def close(self, uri: str) -> None:
         """Forget a buffer."""

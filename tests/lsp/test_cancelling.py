@@ -75,7 +75,7 @@ async def test_a_cancelled_hover_leaves_the_work_to_another_that_waits(
 
 
 async def test_a_thousand_cancelled_hovers_leave_nothing(tmp_path: Path, engine: ScriptedServer) -> None:
-    engine.change(**SLOW)
+    engine.change(seconds_per_word=5)
     async with server(tmp_path, settings(engine)) as client:
         buffer = Buffer(client, "file:///a.md", page(100))
         hovers = [(buffer.start_hover(4 * (index % 100)), client.last_id) for index in range(1000)]
