@@ -85,9 +85,14 @@ def build_prompt(prompt_input: PromptInput) -> Prompt:
     )
 
 
+def shown_of_page(markdown: str) -> str:
+    """What the prompt of a page shows of it."""
+    return condense(markdown, max_words=_PAGE_WORDS)
+
+
 def _page_request(prompt_input: PromptInput, parts: Sequence[str]) -> str:
     title = f"Title: {prompt_input.headings[0]}\n\n" if prompt_input.headings else ""
-    shown = "\n".join(filter(None, (condense(prompt_input.markdown, max_words=_PAGE_WORDS), *parts)))
+    shown = "\n".join(filter(None, (shown_of_page(prompt_input.markdown), *parts)))
     style = prompt_input.page_style or (
         "one short sentence of about 12 words that says what the page is about"
     )

@@ -9,7 +9,7 @@ from qsum_lsp.summaries.chunking import Chunk, leaves, pack, split_units
 from qsum_lsp.summaries.keys import chunks_key, count_key, digest, summary_key
 from qsum_lsp.summaries.needs import Answers, Ask, Counts, Stored, Summaries
 from qsum_lsp.summaries.nodes import Node, byte_length
-from qsum_lsp.summaries.prompt import PromptInput
+from qsum_lsp.summaries.prompt import PromptInput, shown_of_page
 from qsum_lsp.summaries.statement import own_statement
 from qsum_lsp.summaries.values import SummaryOptions
 from qsum_lsp.summaries.verbatim import verbatim_text
@@ -65,9 +65,12 @@ class Recipe:
         return node.is_page and self._options.strategy == "headings"
 
     async def _ask_whole(self, node: Node) -> Answer:
-        prompt_input = self._input(node, markdown=node.content(), is_page=node.is_page)
+        text = node.content()
+        prompt_input = self._input(node, markdown=text, is_page=node.is_page)
+        # an edit that the prompt of a page does not show leaves its summary as it is
+        content = digest("shown", shown_of_page(text)) if node.is_page else node.content_digest
         (answer,) = await Answers(
-            (self._ask(node, prompt_input, content=node.content_digest, final=True, splittable=True),)
+            (self._ask(node, prompt_input, content=content, final=True, splittable=True),)
         )
         return answer
 
