@@ -1,45 +1,44 @@
-"""How long ``qsum`` takes as a whole process: ``--version``, ``outline``, and a ``summarize`` that asks no engine.
+"""How long commands that ask no engine take as whole processes.
 
-``python benchmarks/startup.py [PAGE.md]`` prints the median of several runs, and the share of it that the bare
-interpreter takes. The page (the README) is summarised once without a model before the runs are counted.
+``python -m benchmarks.startup [PAGE.md] [--runs 15]`` runs ``qsum --version``, ``outline``, ``summarize`` on a page whose
+summaries are all cached, and the pre-commit hook on a page whose summary is fresh, in turn. The page (the README)
+is summarised once without a model before the runs are counted.
 """
 
-import os
-import statistics
+import argparse
 import subprocess
 import sys
-import tempfile
-import time
 from pathlib import Path
 
-RUNS = 15
-LIMITS_MS = {"--version": 150, "outline": 300, "summarize (cached)": 500}
+from benchmarks.processes import ROOT, in_turn, installed_environment, print_table
+from qsum_lsp.front_matter import set_summary
+
+LIMITS_MS = {"qsum --version": 150, "qsum outline": 300, "qsum summarize (cached)": 500, "hook (fresh)": 300}
 
 
 def main() -> None:
     """Measure and print."""
-    page = sys.argv[1] if len(sys.argv) > 1 else str(Path(__file__).parent.parent / "README.md")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("page", nargs="?", default=str(ROOT / "README.md"))
+    parser.add_argument("--runs", type=int, default=15)
+    given = parser.parse_args()
     qsum = [sys.executable, "-m", "qsum_lsp"]
-    summarize = [*qsum, "summarize", page, "--engine", "extractive"]
-    commands = {
-        "python -c pass": [sys.executable, "-c", "pass"],
-        "--version": [*qsum, "--version"],
-        "outline": [*qsum, "outline", page],
-        "summarize (cached)": summarize,
-    }
-    with tempfile.TemporaryDirectory() as home:
-        environment = {**os.environ, "QSUM_HOME": home}
+    summarize = [*qsum, "summarize", given.page, "--engine", "extractive"]
+    with installed_environment() as environment:
+        fresh = Path(environment["QSUM_HOME"], "page.md")
+        fresh.parent.mkdir()
+        text = Path(given.page).read_text(encoding="utf-8")
+        fresh.write_text(set_summary(text, key="summary", summary="What it is about."), encoding="utf-8")
+        commands = {
+            "python -c pass": [sys.executable, "-c", "pass"],
+            "python -c 'import click'": [sys.executable, "-c", "import click"],
+            "qsum --version": [*qsum, "--version"],
+            "qsum outline": [*qsum, "outline", given.page],
+            "qsum summarize (cached)": summarize,
+            "hook (fresh)": [sys.executable, "-m", "qsum_hooks.summaries", str(fresh)],
+        }
         subprocess.run(summarize, env=environment, check=True, capture_output=True)
-        seconds: dict[str, list[float]] = {name: [] for name in commands}
-        for _ in range(RUNS):  # in turn, so that a busy moment hits all of them
-            for name, command in commands.items():
-                started = time.perf_counter()
-                subprocess.run(command, env=environment, check=True, capture_output=True)
-                seconds[name].append(time.perf_counter() - started)
-    print("| whole process | median ms | least ms | limit ms |\n|---|---|---|---|")
-    for name, times in seconds.items():
-        limit = LIMITS_MS.get(name, "")
-        print(f"| {name} | {statistics.median(times) * 1000:.0f} | {min(times) * 1000:.0f} | {limit} |")
+        print_table(in_turn(commands, environment, runs=given.runs), LIMITS_MS)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The one place where settings become an engine and a summariser."""
 
+import importlib
 import importlib.util
 import json
 import os
@@ -8,15 +9,16 @@ from dataclasses import astuple, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from qsum_lsp.engines.host.place import EnginePlace
 from qsum_lsp.engines.protocol import Engine
 from qsum_lsp.errors import EngineUnavailable
 from qsum_lsp.settings import Settings
 from qsum_lsp.settings.values import EngineName
-from qsum_lsp.summaries import Summarizer, SummaryOptions, TextStore
+from qsum_lsp.summaries.values import SummaryOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from qsum_lsp.summaries import Summarizer, TextStore  # the engine process needs no summariser
 
 _DEFAULTS = Settings()
 _LLAMA_CONTEXT = 4096
@@ -40,14 +42,26 @@ def create_engine(settings: Settings) -> Engine:
 
     Raises EngineUnavailable, UsageError.
     """
-    if not settings.engine_sharing or engine_name(settings) in {"remote", "extractive"}:
+    if not _is_shared(settings):
         return create_local_engine(settings)
     from qsum_lsp.engines.host.launcher import Launcher
+    from qsum_lsp.engines.host.place import EnginePlace
     from qsum_lsp.engines.host.shared import SharedEngine
 
     settings = shared_settings(settings)
     identity = create_local_engine(settings).identity
     return SharedEngine(Launcher(EnginePlace.of(settings, identity), engine_command(settings)), identity)
+
+
+def import_client(settings: Settings) -> None:
+    """Import what the first request to a shared engine needs; about 0.1 s, which a hover need not wait for."""
+    if _is_shared(settings):
+        for module in ("qsum_lsp.engines.host.connection", "httpcore", "anyio.streams.tls"):
+            importlib.import_module(module)
+
+
+def _is_shared(settings: Settings) -> bool:
+    return settings.engine_sharing and engine_name(settings) not in {"remote", "extractive"}
 
 
 def shared_settings(settings: Settings) -> Settings:
@@ -170,7 +184,7 @@ class Service:
     Settings that ask for the same engine share one, and its summariser.
     """
 
-    def __init__(self, store: TextStore) -> None:
+    def __init__(self, store: "TextStore") -> None:
         self._store = store
         self._summarizers: dict[tuple[object, ...], Summarizer] = {}
 
@@ -181,8 +195,10 @@ class Service:
         for summarizer in self._summarizers.values():
             await summarizer.engine.aclose()
 
-    def summarizer(self, settings: Settings) -> Summarizer:
+    def summarizer(self, settings: Settings) -> "Summarizer":
         """The summariser for ``settings``. Raises EngineUnavailable, UsageError."""
+        from qsum_lsp.summaries import Summarizer
+
         key = _engine_settings(settings)
         if key not in self._summarizers:
             self._summarizers[key] = Summarizer(create_engine(settings), self._store)

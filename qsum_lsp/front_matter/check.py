@@ -7,9 +7,12 @@ from qsum_lsp.errors import FileError
 from qsum_lsp.files import read_text
 from qsum_lsp.front_matter.errors import FrontMatterError
 from qsum_lsp.front_matter.neighbours import Neighbours
-from qsum_lsp.front_matter.page import Page, read_page
-from qsum_lsp.front_matter.report import PageReport
+from qsum_lsp.front_matter.page import Page, State, read_page
+from qsum_lsp.front_matter.prose import has_prose
+from qsum_lsp.front_matter.report import TO_DO, PageReport
 from qsum_lsp.settings import Settings
+
+_FORCED: frozenset[State] = frozenset({"human", "edited"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +42,14 @@ def check_page(path: Path, settings: Settings, neighbours: Neighbours, *, shown:
     except FileError as error:
         return CheckedPage(path=path, page=None, report=PageReport(path=shown, error=error))
     return CheckedPage(path=path, page=page, report=report)
+
+
+def is_due(checked: CheckedPage, *, force: bool) -> bool:
+    """Is the page to be given a new summary?"""
+    state = checked.report.state
+    if state in TO_DO:
+        return True
+    return force and state in _FORCED and checked.page is not None and has_prose(checked.page.body)
 
 
 def failed(shown: str, error: FrontMatterError) -> PageReport:

@@ -11,9 +11,8 @@ from qsum_lsp.front_matter.check import CheckedPage, failed
 from qsum_lsp.front_matter.edit import set_summary
 from qsum_lsp.front_matter.errors import FrontMatterError
 from qsum_lsp.front_matter.neighbours import Neighbours
-from qsum_lsp.front_matter.page import Page, State
-from qsum_lsp.front_matter.prose import has_prose
-from qsum_lsp.front_matter.report import TO_DO, PageReport
+from qsum_lsp.front_matter.page import Page
+from qsum_lsp.front_matter.report import PageReport
 from qsum_lsp.front_matter.whole import CUT, whole_sentence
 from qsum_lsp.settings import Settings
 from qsum_lsp.summaries.values import SectionSummary
@@ -22,7 +21,6 @@ Summarize = Callable[[Document, int, str], Awaitable[SectionSummary | None]]
 """A document, the limit in characters and the style in words, to the page's summary."""
 
 _NO_LIMIT = 1000
-_FORCED: frozenset[State] = frozenset({"human", "edited"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,14 +30,6 @@ class UpdatedPage:
     report: PageReport
     before: str
     after: str
-
-
-def is_due(checked: CheckedPage, *, force: bool) -> bool:
-    """Is the page to be given a new summary?"""
-    state = checked.report.state
-    if state in TO_DO:
-        return True
-    return force and state in _FORCED and checked.page is not None and has_prose(checked.page.body)
 
 
 async def update_page(

@@ -15,7 +15,7 @@ from qsum_lsp.lsp.documents import Snapshot
 from qsum_lsp.lsp.downloads import Downloads
 from qsum_lsp.lsp.engine_thread import EngineThread
 from qsum_lsp.lsp.memory_store import MemoryStore
-from qsum_lsp.service import Service, model_to_pull, summary_options
+from qsum_lsp.service import Service, import_client, model_to_pull, summary_options
 from qsum_lsp.settings import Settings
 from qsum_lsp.store import Store
 from qsum_lsp.summaries import (
@@ -170,6 +170,7 @@ class Backend:
 
     async def _prepare(self, settings: Settings) -> Prepared:
         worker = self._service.summarizer(settings)
+        asyncio.get_running_loop().run_in_executor(None, import_client, settings)  # nobody waits for it
         return Prepared(worker, Summarizer(worker.engine, self.memory))
 
     async def _with_model(self, settings: Settings) -> Prepared:

@@ -17,7 +17,7 @@ def engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ScriptedEngine:
     monkeypatch.setenv("QSUM_HOME", str(tmp_path / "qsum-home"))
     scripted = ScriptedEngine()
     monkeypatch.setattr("qsum_lsp.service.create_engine", lambda settings: scripted)
-    monkeypatch.setattr("qsum_lsp.cli.update.model_to_pull", lambda settings: None)
+    monkeypatch.setattr("qsum_lsp.cli.updating.model_to_pull", lambda settings: None)
     return scripted
 
 

@@ -128,7 +128,7 @@ def test_without_an_engine(
 
     monkeypatch.setenv("QSUM_HOME", str(tmp_path / "home"))
     monkeypatch.setattr("qsum_lsp.service.create_engine", none)
-    monkeypatch.setattr("qsum_lsp.cli.update.model_to_pull", lambda settings: None)
+    monkeypatch.setattr("qsum_lsp.cli.updating.model_to_pull", lambda settings: None)
     human = _write(page.parent / "human.md", "---\nsummary: Mine.\n---\n" + BODY)
     before = page.read_bytes(), human.read_bytes()
     assert run(["update", str(page.parent)]) == 3

@@ -5,6 +5,7 @@ import random
 import signal
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,7 @@ def test_every_file_is_old_or_new_after_sigkill(engine: ScriptedEngine, tmp_path
             os._exit(run(["update", str(site)]))
         return child
 
+    import_module("qsum_lsp.summaries.summarizer")  # once here, not again in each child
     restore()
     began = time.monotonic()
     assert os.waitstatus_to_exitcode(os.waitpid(start(), 0)[1]) == 1

@@ -26,7 +26,7 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def engine(monkeypatch: pytest.MonkeyPatch) -> ScriptedEngine:
     engine = ScriptedEngine()
     monkeypatch.setattr("qsum_lsp.service.create_engine", lambda settings: engine)
-    monkeypatch.setattr("qsum_lsp.cli.update.model_to_pull", lambda settings: None)
+    monkeypatch.setattr("qsum_lsp.cli.updating.model_to_pull", lambda settings: None)
     return engine
 
 
@@ -36,7 +36,7 @@ def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
         raise EngineUnavailable("the model is not here")
 
     monkeypatch.setattr("qsum_lsp.service.create_engine", create)
-    monkeypatch.setattr("qsum_lsp.cli.update.model_to_pull", lambda settings: None)
+    monkeypatch.setattr("qsum_lsp.cli.updating.model_to_pull", lambda settings: None)
 
 
 def test_changes_once_and_then_passes(page: Path, engine: ScriptedEngine) -> None:

@@ -50,6 +50,7 @@ class HostedEngine:
         request = GenerationRequest(
             messages=(Message("user", "Hi"),), source="Hi", max_new_tokens=1, priority=Priority.HOVER
         )
+        began = time.monotonic()
         try:
             await self.engine.generate(request)
         except EngineUnavailable as error:
@@ -61,6 +62,7 @@ class HostedEngine:
             self._fail(EngineUnavailable(f"The engine does not load: {type(error).__name__}: {error}"))
         else:
             self.state = "ready"
+            _log.info("loaded %s in %.1f s", self.engine.identity.model, time.monotonic() - began)
             self.scheduler.open(self.engine.status().slots)
             self._settled.set()
 

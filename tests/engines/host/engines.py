@@ -1,5 +1,6 @@
 """The engine processes of one QSUM_HOME, as the tests see them."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -16,16 +17,27 @@ class Engines:
         path = self._home / "loads"
         return [int(line) for line in path.read_text().split()] if path.exists() else []
 
+    def loaded_at(self) -> float:
+        """When the last engine was loaded (seconds since the epoch)."""
+        return float((self._home / "loaded").read_text().split()[-1])
+
     def alive(self) -> list[int]:
         """The engine processes that run now, whether they came to load or not."""
-        found = []
+        return [
+            process.pid
+            for process, line in self._processes()
+            if "tests.engines.host.scripted_host" in line or "qsum_lsp" in line
+        ]
+
+    def command_lines(self) -> list[list[str]]:
+        """The command lines of all processes that run now."""
+        return [line for _, line in self._processes()]
+
+    def _processes(self) -> Iterator[tuple[psutil.Process, list[str]]]:
         for process in psutil.process_iter(["cmdline", "environ", "status"]):
-            line = process.info["cmdline"] or []
             environment = process.info["environ"] or {}
             if (
-                ("tests.engines.host.scripted_host" in line or "qsum_lsp" in line)
-                and environment.get("QSUM_HOME") == str(self._home)
+                environment.get("QSUM_HOME") == str(self._home)
                 and process.info["status"] != psutil.STATUS_ZOMBIE
             ):
-                found.append(process.pid)
-        return found
+                yield process, process.info["cmdline"] or []
