@@ -62,6 +62,7 @@ _OTHER_TALKING = re.compile(
     r"介紹|說明|解釋|討論)",
     re.IGNORECASE,
 )
+_WITHIN = re.compile(r"^(?:in|on|throughout)\b", re.IGNORECASE)
 _LEARN = re.compile(r"^learn\s+(?:how|about|what|why|to)\b", re.IGNORECASE)
 _THIS = re.compile(
     rf"^(?:in\s+)?(?:this|these)\s+(?!section|chapter|file)(?:[\w'’-]+\s+)?{_NOUN}\b|^(?:the|our)\s+(?:[\w'’-]+\s+)?page\b"
@@ -94,11 +95,15 @@ def without_opening(text: str, *, title: str, language: str) -> str:
 
 
 def talks_of_page(sentence: str, language: str) -> bool:
-    """Whether ``sentence`` says what its page does, as in "This page describes …"."""
-    if _LEARN.match(sentence.strip()):
+    """Whether ``sentence`` says what its page is for, as in "This page describes …" or "In this guide, you'll learn …"."""
+    sentence = sentence.strip()
+    if _LEARN.match(sentence):
         return True
-    stripped = _stripped(sentence.strip(), language)
-    return stripped != sentence.strip() and _THIS.match(sentence.strip()) is not None
+    stripped = _stripped(sentence, language)
+    if stripped == sentence or not _THIS.match(sentence):
+        return False
+    # "In this quickstart, you run a script" tells a step, not a purpose
+    return not _WITHIN.match(sentence) or _LEARN.match(stripped) is not None
 
 
 def _unlabelled(text: str, title: str) -> str:

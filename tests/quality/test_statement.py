@@ -31,6 +31,7 @@ REST = "\n\n## More\n\nThis page describes nothing that counts here, far down th
         ("Locks", "Before you begin, install the tool for locks.", ""),
         ("Locks", "This page describes the following:", ""),
         ("Locks", "In this post, I'll share how we lost a lock last year.", ""),
+        ("Locks", "In this quickstart, you run a script that holds locks for a while.", ""),
         ("Locks", "This section is short.", ""),
         ("Locks", "People share resources. Sharing needs care. Take it.", ""),
         ("", "A page without a title says something here.", ""),
