@@ -28,24 +28,20 @@ local function float()
   end
 end
 
-local function lens_titles()
-  local titles = {}
-  for _, lens in ipairs(vim.lsp.codelens.get({ bufnr = 0 })) do
-    local one = lens.lens or lens
-    table.insert(titles, one.command and one.command.title or '')
-  end
-  return titles
-end
-
-local function codelens_get()
-  local ok, titles = pcall(lens_titles)
-  if not ok then
-    titles = {}
-    for _, lens in ipairs(vim.lsp.codelens.get(0)) do
-      table.insert(titles, lens.command and lens.command.title or '')
+local function close_floats()
+  for _, window in ipairs(vim.api.nvim_list_wins()) do
+    if vim.api.nvim_win_get_config(window).relative ~= '' then
+      vim.api.nvim_win_close(window, true)
     end
   end
-  return titles
+end
+
+local function lens_titles()
+  local is_newer = vim.lsp.codelens.enable ~= nil
+  return vim.tbl_map(function(lens)
+    lens = lens.lens or lens
+    return lens.command and lens.command.title or ''
+  end, vim.lsp.codelens.get(is_newer and { bufnr = 0 } or 0))
 end
 
 local function action(title)
@@ -69,6 +65,7 @@ local function run()
 
   vim.api.nvim_win_set_cursor(0, { line_of('## Install the tool'), 4 })
   wait('a hover', function()
+    close_floats() -- a second hover would go into the first one's window
     vim.lsp.buf.hover()
     vim.wait(1500, function()
       return float() ~= nil
@@ -80,7 +77,7 @@ local function run()
   vim.cmd('doautocmd CursorMoved')
 
   wait('a lens with a summary', function()
-    seen.lenses = codelens_get()
+    seen.lenses = lens_titles()
     return vim.iter(seen.lenses):any(function(title)
       return title ~= '' and title ~= 'Summarize' and title ~= 'Summarizing…'
     end)

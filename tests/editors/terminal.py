@@ -60,7 +60,7 @@ class Terminal:
 
     def screen(self, *, colours: bool = False) -> str:
         """What stands on the screen; with escape sequences where ``colours``."""
-        return self._run("capture-pane", "-p", *(["-e"] if colours else []))
+        return self._run("capture-pane", "-p", *(["-e", "-N"] if colours else []))
 
     def settled(self) -> str:
         """The screen when it has not changed for a moment."""

@@ -5,6 +5,7 @@
 
 import io
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ DARK_LARGE = {
     "editor.wordWrap": "on",
 }
 _MODEL_SECONDS = 400
+_FADE_MS = 600
 
 
 @pytest.fixture
@@ -42,7 +44,8 @@ def harbour(tmp_path: Path, real_model_path: Path) -> Path:
     """A folder with one page, for the real model."""
     workspace = tmp_path / "harbour"
     workspace.mkdir()
-    (workspace / "guide.md").write_text(GUIDE)
+    # one line a paragraph: editors wrap it as wide as they are
+    (workspace / "guide.md").write_text(re.sub(r"(?<=[^\n]{60})\n(?=[^\n])", " ", GUIDE))
     (workspace / ".qsum.toml").write_text(
         f'engine = "llama"\nmodel = "{real_model_path}"\nengine_sharing = false\n'
     )
@@ -85,6 +88,7 @@ def test_vscode(
         code.put_cursor("Install the tool")
         said = code.hover("Install the tool", containing="words")
         assert "qwen2.5-coder-0.5b" in said or "sentence of the text" in said
+        code.page.wait_for_timeout(_FADE_MS)
         code.picture(pictures / place)
     assert (pictures / place).stat().st_size < MOST_BYTES
 

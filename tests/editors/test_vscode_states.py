@@ -114,10 +114,10 @@ def test_nothing_is_loaded_without_markdown(tmp_path: Path, vsix: Path, qsum_pro
         code.page.wait_for_timeout(1500)
         assert code.ask(is_active) is False
         assert code.server_pid() is None
-        assert code.page.locator('.activitybar [aria-label="Summaries"]').count() == 0
+        assert code.page.locator('.activitybar a[aria-label="Summaries"]').count() == 0
         code.open("page.md")
         code.wait(lambda: code.ask(is_active), "the extension")
-        code.page.locator('.activitybar [aria-label="Summaries"]').wait_for()
+        code.page.locator('.activitybar a[aria-label="Summaries"]').wait_for()
 
 
 def test_bundle_names_no_host(vsix: Path) -> None:

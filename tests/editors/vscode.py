@@ -209,7 +209,14 @@ class VSCode:
     def code_action(self, title: str) -> None:
         """Choose from the light bulb's menu at the cursor."""
         self.page.keyboard.press("Control+.")
-        self.page.locator(".action-widget .monaco-list-row", has_text=title).first.click()
+        menu = self.page.locator(".action-widget")
+        menu.locator(".monaco-list-row", has_text=title).first.wait_for()
+        chosen = menu.locator(".monaco-list-row.focused", has_text=title)
+        for _ in range(menu.locator(".monaco-list-row").count()):
+            if chosen.count():
+                break
+            self.page.keyboard.press("ArrowDown")
+        self.page.keyboard.press("Enter")
 
     def notification(self, text: str) -> Locator:
         """A notification that says ``text``."""

@@ -5,6 +5,7 @@ local M = {}
 
 local namespace = vim.api.nvim_create_namespace('qsum.outline')
 local WIDTH = 48
+local STATUSLINE = ' Summaries%= <CR> go  s summarize  q close '
 
 ---@class qsum.View
 ---@field buffer integer the split's buffer
@@ -37,7 +38,7 @@ local function summary_of(section)
 end
 
 local function add(lines, rows, marks, section, width)
-  local indent = string.rep('  ', math.max(section.level - 1, 0))
+  local indent = ' ' .. string.rep('  ', math.max(section.level - 1, 0))
   local title = section.title ~= '' and section.title or (section.level == 0 and 'Introduction' or '(no title)')
   table.insert(lines, indent .. title)
   table.insert(rows, section)
@@ -91,7 +92,7 @@ local function show(outline)
     add(lines, rows, marks, section, width)
   end
   if #lines == 0 then
-    lines[1] = 'This page has no sections yet.'
+    lines[1] = ' This page has no sections yet.'
   end
   view.rows = rows
   vim.bo[view.buffer].modifiable = true
@@ -184,7 +185,19 @@ function M.open(page)
   vim.bo[buffer].bufhidden = 'wipe'
   vim.bo[buffer].filetype = 'qsum-outline'
   vim.bo[buffer].modifiable = false
-  for option, value in pairs({ number = false, relativenumber = false, wrap = true, cursorline = true, winfixwidth = true, signcolumn = 'no', list = false, spell = false }) do
+  local look = {
+    number = false,
+    relativenumber = false,
+    signcolumn = 'no',
+    list = false,
+    spell = false,
+    wrap = true,
+    cursorline = true,
+    winfixwidth = true,
+    fillchars = 'eob: ',
+    statusline = STATUSLINE,
+  }
+  for option, value in pairs(look) do
     vim.wo[window][option] = value
   end
   view = { buffer = buffer, window = window, page = page, rows = {} }
