@@ -30,6 +30,7 @@ DARK_LARGE = {
 }
 _MODEL_SECONDS = 400
 _FADE_MS = 600
+NAME = "Quayside"  # a name of which no model has heard
 
 
 @pytest.fixture
@@ -45,7 +46,9 @@ def harbour(tmp_path: Path, real_model_path: Path) -> Path:
     workspace = tmp_path / "harbour"
     workspace.mkdir()
     # one line a paragraph: editors wrap it as wide as they are
-    (workspace / "guide.md").write_text(re.sub(r"(?<=[^\n]{60})\n(?=[^\n])", " ", GUIDE))
+    (workspace / "guide.md").write_text(
+        re.sub(r"(?<=[^\n]{60})\n(?=[^\n])", " ", GUIDE.replace("Harbour", NAME))
+    )
     (workspace / ".qsum.toml").write_text(
         f'engine = "llama"\nmodel = "{real_model_path}"\nengine_sharing = false\n'
     )
@@ -85,8 +88,8 @@ def test_vscode(
             seconds=_MODEL_SECONDS,
         )
         code.wait(lambda: code.page.locator(".notification-toast").count() == 0, "the progress to go")
-        code.put_cursor("Install the tool")
-        said = code.hover("Install the tool", containing="words")
+        code.put_cursor("Configure a mirror")
+        said = code.hover("Configure a mirror", containing="words")
         assert "qwen2.5-coder-0.5b" in said or "sentence of the text" in said
         code.page.wait_for_timeout(_FADE_MS)
         code.picture(pictures / place)
