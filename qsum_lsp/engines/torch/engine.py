@@ -1,6 +1,7 @@
 """The engine as the rest of qsum sees it: asynchronous in front, one thread that owns the device behind."""
 
 import asyncio
+import gc
 import logging
 import queue
 import threading
@@ -236,7 +237,11 @@ class TorchEngine:
         loaded = self._loaded
         if loaded is not None and isinstance(loaded.executor, Runner):
             loaded.executor.close()
+        loaded = None
         self._loaded = self._scheduler = None
+        gc.collect()  # what refers to itself in circles holds gigabytes
+        if torch.cuda.is_initialized():
+            torch.cuda.empty_cache()
 
     def _submit(self, submission: _Submission) -> None:
         loaded, scheduler = self._loaded, self._scheduler

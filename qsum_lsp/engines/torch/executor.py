@@ -10,10 +10,16 @@ from qsum_lsp.engines.torch.sequence import RunningSequence
 
 
 class Pending:
-    """Work that was launched; ``wait`` gives its int32 rows once the device is done."""
+    """Work that was launched; ``wait`` gives its int32 rows (or the ``chosen``) once the device is done."""
 
-    def __init__(self, rows: torch.Tensor, event: torch.cuda.Event | None = None) -> None:
-        self._rows, self._event = rows, event
+    def __init__(
+        self,
+        rows: torch.Tensor,
+        event: torch.cuda.Event | None = None,
+        *,
+        chosen: Sequence[int] | None = None,
+    ) -> None:
+        self._rows, self._event, self._chosen = rows, event, chosen
 
     def ready(self) -> bool:
         """True where ``wait`` would not block."""
@@ -24,7 +30,7 @@ class Pending:
         if self._event is not None:
             self._event.synchronize()
         rows: list[list[int]] = self._rows.tolist()
-        return rows
+        return rows if self._chosen is None else [rows[index] for index in self._chosen]
 
 
 @dataclass(frozen=True, slots=True)

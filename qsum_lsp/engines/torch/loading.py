@@ -1,5 +1,6 @@
 """From options to an executor that is ready to answer."""
 
+import importlib.util
 import logging
 import os
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from qsum_lsp.engines.torch.runner import Runner
 from qsum_lsp.engines.torch.shape import ModelShape, read_config, stop_ids, supported
 from qsum_lsp.engines.torch.source import ModelSource
 from qsum_lsp.engines.torch.state import DecodeState
-from qsum_lsp.engines.torch.steps import FastForward, StepLibrary
+from qsum_lsp.engines.torch.steps import FastPath, StepLibrary
 from qsum_lsp.engines.torch.tokenizer import ChatTokenizer
 from qsum_lsp.engines.torch.weights import load_model
 from qsum_lsp.errors import EngineUnavailable, OutOfDeviceMemory, UsageError
@@ -50,6 +51,8 @@ def choose_device(name: str) -> torch.device:
         ) from error
     if device.type == "cuda" and not torch.cuda.is_available():
         raise EngineUnavailable(f"device = {name!r}: PyTorch {torch.__version__} finds no CUDA device here.")
+    if device.type == "cuda" and device.index is None:
+        return torch.device("cuda", torch.cuda.current_device())
     return device
 
 
@@ -84,6 +87,7 @@ def load(options: TorchOptions, source: ModelSource, context_tokens: int) -> Loa
         total = torch.cuda.get_device_properties(device).total_memory
         torch.cuda.set_per_process_memory_fraction(min(1.0, plan.limit / total), device)
     name, attend = attention.choose(options.attention, device)
+    flexible = name.startswith("flash")
     try:
         model = load_model(folder, shape, device, quantization=plan.quantization, context=context_tokens + 64)
         cache = KvCache(shape, plan.pages, model.dtype, device)
@@ -97,7 +101,7 @@ def load(options: TorchOptions, source: ModelSource, context_tokens: int) -> Loa
         raise OutOfDeviceMemory(
             f"The model does not fit the {plan.limit // MIB} MiB that may be used on {device}: {error}"
         ) from error
-    executor = _runner(options, model, cache, draft, stops, context_tokens, attend)
+    executor = _runner(options, model, cache, draft, stops, context_tokens, attend, flexible=flexible)
     text = f"{device}, {str(model.dtype).removeprefix('torch.')}, quantization {plan.quantization}, attention {name}"
     log.info("Loaded %s: %s, %d pages of cache", source.name, text, plan.pages)
     return Loaded(executor, tokenizer, stops, device, context_tokens, plan.prefill_tokens, text)
@@ -119,16 +123,19 @@ def _runner(
     stops: tuple[int, ...],
     context_tokens: int,
     attend: attention.Backend,
+    *,
+    flexible: bool,
 ) -> Runner:
     draft_tokens = 0 if options.speculation == "off" else options.draft_tokens
     state = DecodeState(options.max_batch, context_tokens + 16 + draft_tokens, stops, model.device)
+    fast = _triton_path(model) if options.compile == "auto" else None
     steps = StepLibrary(
         model,
         cache,
         state,
         compile_mode=options.compile,
         draft=draft,
-        fast=_fast_forward(model) if options.compile == "auto" else None,
+        fast=fast,
     )
     return Runner(
         model,
@@ -136,17 +143,23 @@ def _runner(
         state,
         steps,
         attend=attend,
+        flexible=flexible,
         draft=draft,
         draft_tokens=draft_tokens,
-        overlaps=True,
     )
 
 
-def _fast_forward(model: Model) -> FastForward | None:
-    """The Triton forward pass, where Triton runs."""
-    if model.device.type != "cuda":
+def _triton_path(model: Model) -> FastPath | None:
+    """The Triton kernels, where they run: NVIDIA GPUs with tensor cores for bfloat16, head sizes a power of two."""
+    dim = model.shape.head_dim
+    if model.device.type != "cuda" or torch.version.cuda is None or dim & (dim - 1) or dim < 32:
         return None
-    return None
+    major = torch.cuda.get_device_capability(model.device)[0]
+    if major < 8 or importlib.util.find_spec("triton") is None:
+        return None
+    from qsum_lsp.engines.torch.fast import TritonPath
+
+    return TritonPath(dependent=major >= 9)
 
 
 def _keep_compile_caches() -> None:

@@ -1,7 +1,7 @@
 """The executor of Qwen2, Qwen3 and Llama models: prefills and steps of the own runner, launched asynchronously."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,17 +10,20 @@ import torch
 from qsum_lsp.engines.torch.attention import Backend, Packed
 from qsum_lsp.engines.torch.executor import Pending, PrefillPart
 from qsum_lsp.engines.torch.model import KvCache, Model, PrefillInput
-from qsum_lsp.engines.torch.pages import PAGE_TOKENS
+from qsum_lsp.engines.torch.prefills import CONTEXT, LONGEST, PARTS, TOKENS, PrefillKey, PrefillLibrary
 from qsum_lsp.engines.torch.sequence import RunningSequence
 from qsum_lsp.engines.torch.state import DecodeState
 from qsum_lsp.engines.torch.steps import BUCKETS, StepKey, StepLibrary
 from qsum_lsp.engines.torch.warmup import WarmUp
 
+OVERLAP = True
+"""Whether prefills run on a stream of their own beside the decode steps, where the device has streams."""
+
 
 class Runner:
     """Launches the work of one model on one device.
 
-    On CUDA, prefills run on a stream of their own beside the decode steps where ``overlaps`` is set. Results
+    Results
     come back through pinned memory and events, so that nothing waits for the device but ``Pending.wait``.
     """
 
@@ -34,41 +37,48 @@ class Runner:
         steps: StepLibrary,
         *,
         attend: Backend,
+        flexible: bool,
         draft: tuple[Model, KvCache] | None,
         draft_tokens: int,
-        overlaps: bool,
     ) -> None:
         self.model, self.cache, self.state, self.steps = model, cache, state, steps
         self.pages = cache.pages
         self.draft_tokens = draft_tokens
         self.device = model.device
         self.cuda = self.device.type == "cuda"
-        self.overlaps = overlaps and self.cuda
+        self.overlaps = OVERLAP and self.cuda
         self._attend, self._draft = attend, draft
+        self.prefills = PrefillLibrary(state, captures=self.cuda and flexible)
         self._rows: dict[StepKey, tuple[int, ...]] = {}
-        self.warm_up = WarmUp(steps.rehearse, self.device)
+        self.warm_up = WarmUp(
+            steps.rehearse, self.device, prefill=self._rehearse_prefill if steps.any_context else None
+        )
         if self.cuda:
             self._decode_stream = torch.cuda.Stream(self.device, priority=-1)
-            self._prefill_stream = torch.cuda.Stream(self.device) if overlaps else self._decode_stream
+            self._prefill_stream = torch.cuda.Stream(self.device) if self.overlaps else self._decode_stream
 
     @torch.inference_mode()
     def prefill(self, parts: Sequence[PrefillPart]) -> Pending:
         """Launch prompt tokens; see Executor."""
         with self._on(prefill=True):
             self._start_slots([part.sequence for part in parts if part.first])
-            batch, rows, lengths = self._pack(parts)
-            if self._draft is not None:
-                self._draft[0].prefill(batch, self._draft[1], self._attend)
-            first = self._prefill(batch)
-            done = torch.tensor([part.last for part in parts])
-            if not bool(done.any()):
-                return self._pending(first[:0, None])
-            keep = self._upload(np.flatnonzero(done.numpy()))
-            first = self.state.start(rows[keep], first[keep], lengths[keep])
-            return self._pending(first[:, None])
+            fast = self.warm_up.prefill_ready
+            output = self.prefills.run(parts, self._upload, self._compute(fast=fast), fixed=fast)
+            return self._pending(output, [index for index, part in enumerate(parts) if part.last])
 
-    def _prefill(self, batch: PrefillInput) -> torch.Tensor:
-        return self.model.prefill(batch, self.cache, self._attend)
+    def _compute(self, *, fast: bool) -> Callable[[PrefillInput], torch.Tensor]:
+        prefill: Callable[[Model, PrefillInput, KvCache, Backend], torch.Tensor] = Model.prefill
+        if fast:
+            from qsum_lsp.engines.torch.fast import prefill as fast_prefill  # needs Triton
+
+            prefill = fast_prefill
+
+        def compute(batch: PrefillInput) -> torch.Tensor:
+            if self._draft is not None:
+                prefill(self._draft[0], batch, self._draft[1], self._attend)
+            return prefill(self.model, batch, self.cache, self._attend)
+
+        return compute
 
     @torch.inference_mode()
     def step(self, sequences: Sequence[RunningSequence], *, drafts: int) -> Pending:
@@ -96,6 +106,14 @@ class Runner:
         self.warm_up.ask(key)
         return self.warm_up.ready(key)
 
+    def _rehearse_prefill(self) -> None:
+        length = 16
+        places = torch.arange(length, device=self.device)
+        limits = torch.tensor([0, length], dtype=torch.int32, device=self.device)
+        packed = Packed(limits, limits, [length], [length])
+        batch = PrefillInput(torch.zeros_like(places), places, places, None, packed, places[-1:])
+        self._compute(fast=True)(batch)
+
     @property
     def warming(self) -> bool:
         """True while asked-for steps are not all ready and captured."""
@@ -114,18 +132,35 @@ class Runner:
         for rows, queries in wanted:
             self.warm_up.ask(self.steps.key(rows, queries, 1024, optimised=True))
 
+    def _usual_prefills(self) -> list[PrefillKey]:
+        sizes = [size for size in TOKENS if size <= LONGEST[0]]
+        return [
+            PrefillKey(size, PARTS[0], context, LONGEST[0])
+            for size in sizes
+            for context in (0, size, _next(CONTEXT, size))
+        ]
+
     def close(self) -> None:
         """Stop compiling and give back the memory of graphs."""
         self.warm_up.close()
         self.steps.drop_graphs()
+        self.prefills.drop_graphs()
 
     @torch.inference_mode()
     def capture_next(self) -> bool:
         """Capture one step that is ready and not captured yet; False where there is none."""
+        for prefill in self._usual_prefills():
+            if self.warm_up.prefill_ready:
+                with self._on(prefill=True):
+                    if self.prefills.prepare(prefill, self._compute(fast=True)):
+                        return True
         for key in self.warm_up.ready_keys():
             if not self.steps.captured(key):
-                with self._on(prefill=False):
-                    self.steps.capture(key)
+                try:
+                    with self._on(prefill=False):
+                        self.steps.capture(key)
+                except torch.OutOfMemoryError as error:
+                    self.warm_up.give_up(key, error)
                 return True
         return False
 
@@ -138,7 +173,8 @@ class Runner:
         """Nothing is kept by sequence."""
 
     def free_memory(self) -> None:
-        """Empty PyTorch's cache of freed blocks."""
+        """Drop the prefill graphs and empty PyTorch's cache of freed blocks."""
+        self.prefills.drop_graphs()
         if self.cuda:
             torch.cuda.empty_cache()
 
@@ -154,14 +190,14 @@ class Runner:
         tensor = torch.from_numpy(np.ascontiguousarray(values))
         return tensor.pin_memory().to(self.device, non_blocking=True) if self.cuda else tensor
 
-    def _pending(self, rows: torch.Tensor) -> Pending:
+    def _pending(self, rows: torch.Tensor, chosen: Sequence[int] | None = None) -> Pending:
         if not self.cuda:
-            return Pending(rows.clone().cpu())
+            return Pending(rows.clone().cpu(), chosen=chosen)
         host = torch.empty(rows.shape, dtype=rows.dtype, pin_memory=True)
         host.copy_(rows, non_blocking=True)
         event = torch.cuda.Event()
         event.record()
-        return Pending(host, event)
+        return Pending(host, event, chosen=chosen)
 
     def _start_slots(self, sequences: Sequence[RunningSequence]) -> None:
         if not sequences:
@@ -182,39 +218,6 @@ class Runner:
         tokens = self._upload(np.concatenate([np.array(s.prompt, dtype=np.int32) for s in sequences]))
         state.history.index_put_((places[0], places[1]), tokens)
 
-    def _pack(self, parts: Sequence[PrefillPart]) -> tuple[PrefillInput, torch.Tensor, torch.Tensor]:
-        tokens, positions, write, context = [], [], [], []
-        reused = any(part.start > 0 for part in parts)
-        for part in parts:
-            pages = np.array(part.sequence.pages)
-            places = np.arange(part.end)
-            slots = pages[places // PAGE_TOKENS] * PAGE_TOKENS + places % PAGE_TOKENS
-            tokens.append(np.array(part.sequence.prompt[part.start : part.end]))
-            positions.append(places[part.start :])
-            write.append(slots[part.start :])
-            if reused:
-                context.append(slots)
-        q_lengths = [part.end - part.start for part in parts]
-        k_lengths = [part.end for part in parts]
-        starts = np.zeros((2, len(parts) + 1), dtype=np.int32)
-        np.cumsum((q_lengths, k_lengths), axis=1, out=starts[:, 1:])
-        per_token = self._upload(np.stack([np.concatenate(part) for part in (tokens, positions, write)]))
-        per_part = self._upload(
-            np.stack(
-                (
-                    starts[0, 1:].astype(np.int64) - 1,
-                    np.array([part.sequence.slot for part in parts]),
-                    np.array(k_lengths),
-                )
-            )
-        )
-        limits = self._upload(starts)
-        batch = PrefillInput(
-            tokens=per_token[0],
-            positions=per_token[1],
-            write=per_token[2],
-            context=self._upload(np.concatenate(context)) if reused else None,
-            packed=Packed(limits[0], limits[1], q_lengths, k_lengths),
-            last=per_part[0],
-        )
-        return batch, per_part[1], per_part[2]
+
+def _next(sizes: Sequence[int], size: int) -> int:
+    return sizes[sizes.index(size) + 1]

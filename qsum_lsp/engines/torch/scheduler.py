@@ -110,10 +110,13 @@ class Scheduler:
         self._admit()
         launched = self._launch_prefill()
         launched |= self._launch_step()
-        if len(self._steps) >= FLIGHTS or (self._steps and not launched):
-            self._land_step()
-        elif self._prefills and not launched:
+        if launched and len(self._steps) < FLIGHTS:
+            return
+        # a first token is news at once; and tokens must land in the order in which they were made
+        if self._prefills and (not self._steps or any(s.landed == 0 for s in self._steps[0][1])):
             self._land_prefill()
+        elif self._steps:
+            self._land_step()
 
     def _pages_for(self, sequence: RunningSequence) -> int:
         return -(-(sequence.limit + self._executor.draft_tokens) // PAGE_TOKENS)

@@ -8,7 +8,10 @@ from qsum_lsp.engines.torch.pages import PAGE_TOKENS
 
 
 class DecodeState:
-    """One row a slot; the last slot belongs to nobody and fills up batches.
+    """One row a slot, and two rows that belong to nobody.
+
+    ``idle_slot`` fills up batches and is never decoded; ``spare_slot`` takes what a prefill reports before its
+    prompt's end.
 
     ``history`` [slots, context]: the tokens so far; ``length`` [slots]: how many, the last one not in the
     cache yet; ``limit``: the length at which to stop; ``done``: 1 where nothing more is to be decoded;
@@ -18,15 +21,16 @@ class DecodeState:
     def __init__(self, slots: int, context: int, stops: Sequence[int], device: torch.device) -> None:
         self.slots, self.context = slots, context
         self.idle_slot = slots
+        self.spare_slot = slots + 1
 
         def zeros(*sizes: int) -> torch.Tensor:
             return torch.zeros(sizes, dtype=torch.int32, device=device)
 
-        self.history = zeros(slots + 1, context)
-        self.length = zeros(slots + 1) + 1
-        self.limit = zeros(slots + 1)
-        self.done = zeros(slots + 1) + 1
-        self.table = zeros(slots + 1, -(-context // PAGE_TOKENS))
+        self.history = zeros(slots + 2, context)
+        self.length = zeros(slots + 2) + 1
+        self.limit = zeros(slots + 2)
+        self.done = zeros(slots + 2) + 1
+        self.table = zeros(slots + 2, -(-context // PAGE_TOKENS))
         self.stops = torch.tensor(list(stops) or [-1], dtype=torch.int32, device=device)
         self.device = device
 

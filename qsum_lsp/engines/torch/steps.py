@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 
@@ -35,11 +36,22 @@ class StepKey:
     optimised: bool
 
 
-FastForward = Callable[[Model, KvCache, DecodeState, int, int], Forward]
+class FastPath(Protocol):
+    """The forward pass and the step of the Triton kernels; see ``fast``."""
+
+    def forward(self, model: Model, cache: KvCache, state: DecodeState, batch: int, queries: int) -> Forward:
+        """A forward pass of ``batch`` rows of ``queries`` tokens."""
+        ...
+
+    def step(
+        self, state: DecodeState, forward: Forward, *, batch: int, queries: int, drafter: Drafter | None
+    ) -> DecodeStep:
+        """A decode step around that forward pass."""
+        ...
 
 
 class StepLibrary:
-    """All decode steps of one model. ``fast`` makes the forward pass of the Triton kernels, where they can run."""
+    """All decode steps of one model. ``fast`` makes those of the Triton kernels, where they run."""
 
     def __init__(
         self,
@@ -49,7 +61,7 @@ class StepLibrary:
         *,
         compile_mode: Compile,
         draft: tuple[Model, KvCache] | None,
-        fast: FastForward | None,
+        fast: FastPath | None,
     ) -> None:
         self._model, self._cache, self._state = model, cache, state
         self._draft, self._fast = draft, fast
@@ -104,8 +116,13 @@ class StepLibrary:
         step.run()  # allocates and initialises what a capture may not
         torch.cuda.current_stream().synchronize()
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
-            step.run()
+        # not torch.cuda.graph(): that collects garbage and empties caches every time
+        with torch.cuda.stream(torch.cuda.Stream(self._state.device)):
+            graph.capture_begin(pool=self._pool, capture_error_mode="thread_local")
+            try:
+                step.run()
+            finally:
+                graph.capture_end()
         if self._pool is None:
             self._pool = graph.pool()
         self._graphs[key] = graph
@@ -137,7 +154,8 @@ class StepLibrary:
                 layers = [layer.step for layer in draft.layers]
                 drafter = DraftModel(state, self._forward(draft, cache, state, key, layers, queries=1))
         forward = self._forward(self._model, self._cache, state, key, self._layers, queries=key.queries)
-        return DecodeStep(state, forward, batch=key.rows, queries=key.queries, drafter=drafter)
+        make = self._fast.step if key.optimised and self._fast is not None else DecodeStep
+        return make(state, forward, batch=key.rows, queries=key.queries, drafter=drafter)
 
     def _forward(
         self,
@@ -150,7 +168,7 @@ class StepLibrary:
         queries: int,
     ) -> Forward:
         if key.optimised and self._fast is not None:
-            return self._fast(model, cache, state, key.rows, queries)
+            return self._fast.forward(model, cache, state, key.rows, queries)
         if not key.optimised:
             layers = [layer.step for layer in model.layers]
         return EagerForward(model, cache, state, context=key.context, layers=layers)

@@ -1,5 +1,6 @@
 """Getting faster beside the work: steps are compiled on a thread of their own and used once they are ready."""
 
+import contextlib
 import logging
 import queue
 import threading
@@ -18,14 +19,21 @@ class WarmUp:
     A step that fails to compile is never ready, so the engine goes on in eager mode; ``failure`` says why.
     """
 
-    def __init__(self, rehearse: Callable[[StepKey], None], device: torch.device) -> None:
-        self._rehearse, self._device = rehearse, device
+    def __init__(
+        self,
+        rehearse: Callable[[StepKey], None],
+        device: torch.device,
+        *,
+        prefill: Callable[[], None] | None,
+    ) -> None:
+        self._rehearse, self._prefill, self._device = rehearse, prefill, device
         self._asked: dict[StepKey, None] = {}
         self._ready: set[StepKey] = set()
         self._queue: queue.SimpleQueue[StepKey | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="qsum-warm-up", daemon=True)
         self._started = False
         self.failure: str | None = None
+        self.prefill_ready = False
 
     def ask(self, key: StepKey) -> None:
         """Have ``key`` compiled, if that was not asked for before."""
@@ -49,6 +57,12 @@ class WarmUp:
         """All that is ready, in the order in which it was asked for."""
         return [key for key in list(self._asked) if key in self._ready]
 
+    def give_up(self, key: StepKey, error: Exception) -> None:
+        """Never offer ``key``: the engine serves such batches in eager mode."""
+        log.warning("Step %s cannot be optimised: %s", key, error, exc_info=error)
+        self.failure = f"{type(error).__name__}: {error}".splitlines()[0]
+        self._ready.discard(key)
+
     def close(self) -> None:
         """Stop after the step under way."""
         self._queue.put(None)
@@ -58,14 +72,16 @@ class WarmUp:
     def _work(self) -> None:
         while (key := self._queue.get()) is not None:
             try:
-                with torch.inference_mode():
-                    if self._device.type == "cuda":
-                        with torch.cuda.stream(torch.cuda.Stream(self._device)):
-                            self._rehearse(key)
-                    else:
-                        self._rehearse(key)
-            except Exception as error:
-                log.warning("Step %s could not be compiled: %s", key, error, exc_info=True)
-                self.failure = f"{type(error).__name__}: {error}".splitlines()[0]
-            else:
-                self._ready.add(key)
+                with torch.inference_mode(), self._stream():
+                    self._rehearse(key)
+                    self._ready.add(key)
+                    if self._prefill is not None and not self.prefill_ready:
+                        self._prefill()
+                        self.prefill_ready = True
+            except Exception as error:  # a compiler can fail in any way; eager mode still serves
+                self.give_up(key, error)
+
+    def _stream(self) -> contextlib.AbstractContextManager[object]:
+        if self._device.type != "cuda":
+            return contextlib.nullcontext()
+        return torch.cuda.stream(torch.cuda.Stream(self._device))

@@ -9,6 +9,7 @@ import torch
 
 from qsum_lsp.engines.protocol import EngineFailed, RequestTooLong
 from qsum_lsp.engines.torch import TorchEngine
+from qsum_lsp.engines.torch.executor import Pending
 from qsum_lsp.engines.torch.runner import Runner
 from qsum_lsp.engines.torch.source import ModelSource
 from qsum_lsp.errors import EngineUnavailable
@@ -173,3 +174,13 @@ def test_models_that_are_not_here(tmp_path: Path) -> None:
     source = ModelSource.find("nobody/nothing")
     with pytest.raises(EngineUnavailable, match="QSUM_OFFLINE"):
         source.fetch()
+
+
+async def test_tokens_land_in_order_when_the_device_is_slow(
+    qwen: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Pending, "ready", lambda _: False)
+    prompts = [words(length, 32) for length in (30, 12, 70, 5)]
+    engine = TorchEngine(options(qwen, prefill_tokens=32))
+    assert await answer(engine, prompts, NEW) == [reference(qwen, prompt, NEW) for prompt in prompts]
+    await engine.aclose()

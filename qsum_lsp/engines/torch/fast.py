@@ -1,0 +1,377 @@
+"""The decode step and the prefill as a few Triton kernels a layer; gives what ``model`` and ``step`` give."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch.nn import functional as F  # noqa: N812 - its usual name
+
+from qsum_lsp.engines.torch.attention import Backend
+from qsum_lsp.engines.torch.kernels import attention as attention_kernels
+from qsum_lsp.engines.torch.kernels import elementwise, linear
+from qsum_lsp.engines.torch.linear import BLOCK, Dense, Linear, Quantized4
+from qsum_lsp.engines.torch.model import KvCache, Layer, Model, PrefillInput
+from qsum_lsp.engines.torch.pages import PAGE_TOKENS
+from qsum_lsp.engines.torch.state import DecodeState
+from qsum_lsp.engines.torch.step import DecodeStep, Drafter, Forward
+
+Epilogue = Literal["scaled", "swiglu", "residual", "argmax"]
+
+SKINNY_ROWS = 64
+"""Rows up to which the weights are read by own kernels; above, cuBLAS uses the tensor cores better."""
+
+
+def _power(number: int) -> int:
+    return 1 << max(0, number - 1).bit_length()
+
+
+@dataclass(frozen=True, slots=True)
+class Tiling:
+    """How one matrix product of few rows is cut; found by ``benchmarks/gpu_kernels.py`` on an H100."""
+
+    rows: int
+    warps: int
+    block: int = 0
+    splits: int = 1
+    stages: int = 1
+
+
+def choose_tiling(n: int, k: int, m: int, epilogue: Epilogue, kind: str) -> Tiling:
+    """The tiling of an [m, k] by [n, k] product."""
+    if m == 1:
+        spread = max(1, _power(k) // 2048)
+        if epilogue == "argmax":
+            return Tiling(rows=8, warps=min(8, 4 * spread))
+        rows = 4 if n <= 4096 and k <= 4096 else 2
+        return Tiling(rows=rows, warps=min(8, spread))
+    few = m <= 16
+    if epilogue == "argmax":
+        return Tiling(rows=64, warps=4, block=128, stages=3)
+    if n > 4096:
+        return Tiling(rows=64 if few else 32, warps=4, block=64 if few else 128, stages=3)
+    if k > 4096:
+        rows, block, stages = 64, 128, 3
+    else:
+        rows, block, stages = (32, 256, 5) if few else (16, 128, 5)
+    if kind == "4bit":
+        stages = 3
+    splits = max(1, min(8, round(192 / -(-n // rows)), k // block))
+    return Tiling(rows=rows, warps=4, block=block, splits=splits, stages=stages)
+
+
+class Workspace:
+    """Buffers of one step's forward pass over ``m`` rows; all are written before they are read."""
+
+    def __init__(self, model: Model, m: int, batch: int, *, splits: int, padded: int) -> None:
+        shape, device, dtype = model.shape, model.device, model.dtype
+
+        def empty(*sizes: int, kind: torch.dtype = torch.float32) -> torch.Tensor:
+            return torch.empty(sizes, dtype=kind, device=device)
+
+        width = shape.q_size + 2 * shape.kv_size
+        self.x = empty(m, shape.hidden)
+        self.h = empty(m, shape.hidden, kind=dtype)
+        self.qkv = empty(m, width)
+        self.attended = empty(m, shape.q_size, kind=dtype)
+        self.activation = empty(m, shape.intermediate, kind=dtype)
+        self.picked = empty(m, kind=torch.int64)
+        groups = batch * shape.kv_heads
+        self.part_acc = empty(groups * splits * padded * shape.head_dim)
+        self.part_max = empty(groups * splits * padded)
+        self.part_sum = empty(groups * splits * padded)
+        self.counters = torch.zeros(max(groups, 4096), dtype=torch.int32, device=device)
+
+
+class FastForward:
+    """The forward pass of a decode step over ``batch`` rows of ``queries`` tokens; see ``step.Forward``.
+
+    ``dependent`` launches each kernel while the one before still runs (programmatic dependent launch), so that it
+    can read its weights ahead.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        cache: KvCache,
+        state: DecodeState,
+        batch: int,
+        queries: int,
+        *,
+        dependent: bool,
+    ) -> None:
+        self.model, self.cache, self.state = model, cache, state
+        self.batch, self.queries, self.m = batch, queries, batch * queries
+        self.dependent = dependent
+        shape = model.shape
+        self._skinny = self.m <= SKINNY_ROWS and _cuts_into_blocks(model)
+        self._rows_padded = max(16, _power(queries * shape.heads // shape.kv_heads))
+        # enough programs for all multiprocessors at any batch; a long context is divided among them
+        self._splits = max(1, min(16, _power(256 // (batch * shape.kv_heads))))
+        self.buffers = Workspace(model, self.m, batch, splits=self._splits, padded=self._rows_padded)
+        self._pdl = {"launch_pdl": True} if dependent else {}
+        if self._skinny:
+            self._prepare()
+
+    def _prepare(self) -> None:
+        shape, device = self.model.shape, self.model.device
+        self._tilings = {}
+        layer = self.model.layers[0]
+        wanted: list[tuple[str, Linear, int, Epilogue]] = [
+            ("qkv", layer.qkv, 1, "scaled"),
+            ("out", layer.out, 1, "residual"),
+            ("gate_up", layer.gate_up, 2, "swiglu"),
+            ("down", layer.down, 1, "residual"),
+            ("head", self.model.head, 1, "argmax"),
+        ]
+        partials = 1
+        for name, weight, halves, epilogue in wanted:
+            n = weight.out_features // halves
+            tiling = choose_tiling(n, weight.in_features, self.m, epilogue, _format(weight))
+            self._tilings[name] = tiling
+            if tiling.splits > 1:
+                partials = max(partials, -(-n // tiling.rows) * tiling.splits * tiling.rows * self._m_padded)
+        blocks = [-(-shape.hidden // self._tilings[name].rows) for name in ("out", "down")]
+        self._count = _power(max(blocks))
+        self._ssq = torch.empty(self.m, self._count, dtype=torch.float32, device=device)
+        self._ssq_blocks = {"out": blocks[0], "down": blocks[1], "embed": 1}
+        self._partials = torch.empty(partials, dtype=torch.float32, device=device)
+        self._head_blocks = -(-shape.vocabulary // self._tilings["head"].rows)
+        self._best = torch.empty(self.m, self._head_blocks, dtype=torch.float32, device=device)
+        self._index = torch.empty(self.m, self._head_blocks, dtype=torch.int32, device=device)
+
+    @property
+    def _m_padded(self) -> int:
+        return max(16, _power(self.m))
+
+    def __call__(self, rows: torch.Tensor, tokens: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        picked = self._few(rows, tokens, positions) if self._skinny else self._many(rows, tokens, positions)
+        return picked.view(self.batch, self.queries)
+
+    def _few(self, rows: torch.Tensor, tokens: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        model, work, shape = self.model, self.buffers, self.model.shape
+        layers: list[Layer] = list(model.layers)
+        elementwise.embed[(self.m,)](
+            tokens, model.embedding, layers[0].input_norm, work.x, work.h, self._ssq,
+            HIDDEN=shape.hidden, HP=_power(shape.hidden), COUNT=self._count, PDL=self.dependent, **self._pdl,
+        )  # fmt: skip
+        norm = "embed"
+        for index, layer in enumerate(layers):
+            self._product("qkv", layer.qkv, work.h, "scaled", out=work.qkv, norm=norm)
+            self._attend(index, layer, rows, positions, work.qkv)
+            self._product("out", layer.out, work.attended, "residual", gain=layer.post_norm)
+            self._product("gate_up", layer.gate_up, work.h, "swiglu", out=work.activation, norm="out")
+            gain = layers[index + 1].input_norm if index + 1 < len(layers) else model.norm
+            self._product("down", layer.down, work.activation, "residual", gain=gain)
+            norm = "down"
+        self._product("head", model.head, work.h, "argmax", out=self._best, norm=norm)
+        elementwise.pick[(self.m,)](
+            self._best, self._index, work.picked, self._head_blocks, BLOCK=4096, PDL=self.dependent,
+            num_warps=8, **self._pdl,
+        )  # fmt: skip
+        return work.picked
+
+    def _product(
+        self,
+        name: str,
+        weight: Linear,
+        h: torch.Tensor,
+        epilogue: Epilogue,
+        *,
+        out: torch.Tensor | None = None,
+        norm: str = "embed",
+        gain: torch.Tensor | None = None,
+    ) -> None:
+        work, tiling = self.buffers, self._tilings[name]
+        kind = _format(weight)
+        n = weight.out_features // (2 if epilogue == "swiglu" else 1)
+        data, scales, codes = _parts(weight)
+        common = (
+            h, data, scales, codes, weight.bias, self._ssq, work.x, gain, work.h, self._ssq,
+            work.qkv if out is None else out, self._index,
+        )  # fmt: skip
+        blocks = -(-n // tiling.rows)
+        constants = {
+            "N": n,
+            "K": weight.in_features,
+            "WIDTH": self.model.shape.hidden,
+            "ROWS": tiling.rows,
+            "EPILOGUE": epilogue,
+            "FORMAT": kind,
+            "BIAS": weight.bias is not None,
+            "COUNT": self._count,
+            "PDL": self.dependent,
+            "num_warps": tiling.warps,
+        }
+        eps, count = self.model.shape.norm_eps, self._ssq_blocks[norm]
+        if self.m == 1:
+            linear.gemv[(blocks,)](
+                *common, count, eps, KP=_power(weight.in_features), **constants, **self._pdl
+            )  # fmt: skip
+        else:
+            linear.skinny[(blocks, tiling.splits)](
+                *common, self._partials, work.counters, self.m, count, eps, MP=self._m_padded, BK=tiling.block,
+                SPLITS=tiling.splits, STAGES=tiling.stages, **constants, **self._pdl,
+            )  # fmt: skip
+
+    def _attend(
+        self, index: int, layer: Layer, rows: torch.Tensor, positions: torch.Tensor, qkv: torch.Tensor
+    ) -> None:
+        model, work, shape = self.model, self.buffers, self.model.shape
+        attention_kernels.attend[(self.batch, shape.kv_heads, self._splits)](
+            qkv, model.cos, model.sin, layer.q_norm, layer.k_norm, self.cache.keys[index], self.cache.values[index],
+            self.state.table, positions, rows, work.attended, work.part_acc, work.part_max, work.part_sum,
+            work.counters, self.state.table.stride(0), shape.norm_eps, 1 / math.sqrt(shape.head_dim),
+            HEADS=shape.heads, KV_HEADS=shape.kv_heads, HALF=shape.head_dim // 2, QUERIES=self.queries,
+            QP=_power(self.queries), MP=self._rows_padded, SPLITS=self._splits, BLOCK=64, PAGE=PAGE_TOKENS,
+            NORM=layer.q_norm is not None, STAGES=2, PDL=self.dependent, num_warps=4, **self._pdl,
+        )  # fmt: skip
+
+    def _many(self, rows: torch.Tensor, tokens: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        model, work = self.model, self.buffers
+        layers: list[Layer] = list(model.layers)
+        work.x.copy_(F.embedding(tokens.flatten(), model.embedding))
+        add_norm(None, work.x, layers[0].input_norm, work.h, model.shape.norm_eps)
+        for index, layer in enumerate(layers):
+            self._attend(index, layer, rows, positions, layer.qkv(work.h))
+            add_norm(layer.out(work.attended), work.x, layer.post_norm, work.h, model.shape.norm_eps)
+            activation = swiglu(layer.gate_up(work.h))
+            gain = layers[index + 1].input_norm if index + 1 < len(layers) else model.norm
+            add_norm(layer.down(activation), work.x, gain, work.h, model.shape.norm_eps)
+        return best_token(work.h, model.head)
+
+
+@dataclass(frozen=True, slots=True)
+class TritonPath:
+    """Makes forward passes and steps of the Triton kernels; see ``steps.FastPath``."""
+
+    dependent: bool
+
+    def forward(
+        self, model: Model, cache: KvCache, state: DecodeState, batch: int, queries: int
+    ) -> "FastForward":
+        """A forward pass of ``batch`` rows of ``queries`` tokens."""
+        return FastForward(model, cache, state, batch, queries, dependent=self.dependent)
+
+    def step(
+        self, state: DecodeState, forward: Forward, *, batch: int, queries: int, drafter: Drafter | None
+    ) -> "FastStep":
+        """A decode step around that forward pass."""
+        return FastStep(
+            state, forward, batch=batch, queries=queries, drafter=drafter, dependent=self.dependent
+        )
+
+
+class FastStep(DecodeStep):
+    """A decode step whose bookkeeping is two kernels; see ``step.DecodeStep``."""
+
+    def __init__(
+        self,
+        state: DecodeState,
+        forward: Forward,
+        *,
+        batch: int,
+        queries: int,
+        drafter: Drafter | None,
+        dependent: bool,
+    ) -> None:
+        super().__init__(state, forward, batch=batch, queries=queries, drafter=drafter)
+        self.tokens = torch.zeros((batch, queries), dtype=torch.int64, device=state.device)
+        self.positions = torch.zeros((batch, queries), dtype=torch.int64, device=state.device)
+        self._dependent = dependent
+        self._pdl = {"launch_pdl": True} if dependent else {}
+
+    def run(self) -> None:
+        """Advance every row by one step."""
+        state, queries = self.state, self.queries
+        drafts = self.tokens
+        if self.drafter is not None and queries > 1:
+            drafts = self.drafter(self.rows, queries - 1).contiguous()
+        elementwise.begin[(self.batch,)](
+            self.rows, state.history, state.length, drafts, self.tokens, self.positions,
+            state.history.stride(0), state.context - 1, QUERIES=queries, QP=_power(queries), PDL=self._dependent,
+            num_warps=1, **self._pdl,
+        )  # fmt: skip
+        picked = self.forward(self.rows, self.tokens, self.positions)
+        elementwise.accept[(self.batch,)](
+            self.rows, state.history, state.length, state.limit, state.done, state.stops, self.tokens, picked,
+            self.output, state.history.stride(0), state.stops.shape[0], state.context - 1, QUERIES=queries,
+            QP=_power(queries), SP=_power(state.stops.shape[0]), PDL=self._dependent, num_warps=1, **self._pdl,
+        )  # fmt: skip
+
+
+def add_norm(
+    delta: torch.Tensor | None, x: torch.Tensor, gain: torch.Tensor, h: torch.Tensor, eps: float
+) -> None:
+    """X += delta, h = rms_norm(x) * gain, all [T, hidden]."""
+    width = x.shape[1]
+    elementwise.add_norm[(x.shape[0],)](
+        delta, x, gain, h, eps, HIDDEN=width, HP=_power(width), ADD=delta is not None, num_warps=4
+    )
+
+
+def swiglu(gate_up: torch.Tensor) -> torch.Tensor:
+    """silu(gate) * up of [T, 2 I] as [T, I]."""
+    rows, size = gate_up.shape[0], gate_up.shape[1] // 2
+    out = torch.empty(rows, size, dtype=gate_up.dtype, device=gate_up.device)
+    elementwise.silu_mul[(rows, -(-size // 2048))](gate_up, out, SIZE=size, BLOCK=2048, num_warps=4)
+    return out
+
+
+def best_token(h: torch.Tensor, head: Dense) -> torch.Tensor:
+    """The likeliest token [n] after each normed residual [n, hidden], from float32 logits."""
+    if h.is_cuda and h.dtype != torch.float32:
+        return torch.mm(h, head.weight.t(), out_dtype=torch.float32).argmax(dim=-1)
+    return F.linear(h, head.weight).argmax(dim=-1)
+
+
+def prefill(model: Model, batch: PrefillInput, cache: KvCache, attend: Backend) -> torch.Tensor:
+    """What ``Model.prefill`` computes, with fused kernels between the matrix products."""
+    shape = model.shape
+    layers: list[Layer] = list(model.layers)
+    x = F.embedding(batch.tokens, model.embedding)
+    h = torch.empty_like(x)
+    add_norm(None, x, layers[0].input_norm, h, shape.norm_eps)
+    for index, layer in enumerate(layers):
+        keys, values = cache.keys[index], cache.values[index]
+        qkv = layer.qkv(h)
+        elementwise.rotate_and_store[(x.shape[0],)](
+            qkv, batch.positions, batch.write, model.cos, model.sin, layer.q_norm, layer.k_norm, keys, values,
+            shape.norm_eps, HEADS=shape.heads, KV_HEADS=shape.kv_heads, HALF=shape.head_dim // 2,
+            HP=_power(shape.heads + shape.kv_heads), KP=_power(shape.kv_heads), NORM=layer.q_norm is not None,
+            num_warps=4,
+        )  # fmt: skip
+        q, k, v = qkv.view(x.shape[0], -1, shape.head_dim).split(
+            (shape.heads, shape.kv_heads, shape.kv_heads), dim=1
+        )
+        if batch.context is not None:
+            k, v = keys[batch.context], values[batch.context]
+        attended = attend(q, k, v, batch.packed).reshape(x.shape[0], -1)
+        add_norm(layer.out(attended), x, layer.post_norm, h, shape.norm_eps)
+        activation = swiglu(layer.gate_up(h))
+        if index + 1 == len(layers):
+            # of the last layer only the last tokens matter
+            activation, x = activation[batch.last], x[batch.last]
+            h = torch.empty_like(x)
+        gain = layers[index + 1].input_norm if index + 1 < len(layers) else model.norm
+        add_norm(layer.down(activation), x, gain, h, shape.norm_eps)
+    return best_token(h, model.head)
+
+
+def _cuts_into_blocks(model: Model) -> bool:
+    # a row of 4-bit weights must be whole blocks that share a scale
+    layer = model.layers[0]
+    weights = (layer.qkv, layer.out, layer.gate_up, layer.down)
+    return all(not isinstance(weight, Quantized4) or weight.in_features % BLOCK == 0 for weight in weights)
+
+
+def _format(weight: Linear) -> str:
+    return "dense" if isinstance(weight, Dense) else "4bit" if isinstance(weight, Quantized4) else "8bit"
+
+
+def _parts(weight: Linear) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
+    if isinstance(weight, Dense):
+        return weight.weight, None, None
+    if isinstance(weight, Quantized4):
+        return weight.packed, weight.scales, weight.codes
+    return weight.codes, weight.scales, None

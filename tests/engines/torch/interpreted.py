@@ -1,0 +1,94 @@
+"""Compares the Triton kernels, in Triton's interpreter on the CPU, with the PyTorch reference.
+
+Run as a program with TRITON_INTERPRET=1, which Triton reads when it is imported.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from triton.runtime import interpreter
+
+from qsum_lsp.engines.torch import attention, fast
+from qsum_lsp.engines.torch.attention import Packed
+from qsum_lsp.engines.torch.model import KvCache, Model, PrefillInput
+from qsum_lsp.engines.torch.shape import ModelShape
+from qsum_lsp.engines.torch.speculation import PromptLookup
+from qsum_lsp.engines.torch.state import DecodeState
+from qsum_lsp.engines.torch.step import DecodeStep, EagerForward
+from qsum_lsp.engines.torch.weights import load_model
+
+CONTEXT = 256
+
+_patch = interpreter._patch_lang_tensor
+
+
+def _patch_for_numpy(tensor: type, scope: Any) -> None:
+    """Triton 3.6 converts one-element arrays with int(), which NumPy 2.4 refuses."""
+    _patch(tensor, scope)
+    scope.set_attr(tensor, "__index__", lambda self: int(self.handle.data.item()))
+
+
+interpreter._patch_lang_tensor = _patch_for_numpy
+
+CPU = torch.device("cpu")
+
+
+def _prompt_state(model: Model, batch: int, *, kernels: bool) -> tuple[DecodeState, KvCache]:
+    """``batch`` prompts of unequal length, prefilled, each with its own pages."""
+    torch.manual_seed(7)
+    state = DecodeState(batch, CONTEXT, (3,), CPU)
+    cache = KvCache(model.shape, 1 + batch * CONTEXT // 16, model.dtype, CPU)
+    lengths = [70 + 31 * row for row in range(batch)]
+    lengths[0] = 9
+    pieces, positions, write = [], [], []
+    for row, length in enumerate(lengths):
+        pages = torch.randperm(CONTEXT // 16) + 1 + row * CONTEXT // 16
+        state.table[row, :] = pages.int()
+        pieces.append(torch.randint(0, 30, (length,)).repeat(1)[:length])
+        place = torch.arange(length)
+        positions.append(place)
+        write.append(pages[place // 16] * 16 + place % 16)
+        state.history[row, :length] = pieces[-1].int()
+        state.limit[row] = length + 40
+    limits = torch.tensor([0, *lengths]).cumsum(0).int()
+    packed = Packed(limits, limits, lengths, lengths)
+    batch_input = PrefillInput(
+        torch.cat(pieces), torch.cat(positions), torch.cat(write), None, packed, limits[1:].long() - 1
+    )
+    run = fast.prefill if kernels else Model.prefill
+    first = run(model, batch_input, cache, attention.sdpa)
+    state.start(torch.arange(batch), first, torch.tensor(lengths))
+    return state, cache
+
+
+def _steps(model: Model, batch: int, queries: int, *, kernels: bool) -> list[list[int]]:
+    state, cache = _prompt_state(model, batch, kernels=kernels)
+    drafter = PromptLookup(state, context=CONTEXT) if queries > 1 else None
+    if kernels:
+        forward = fast.FastForward(model, cache, state, batch, queries, dependent=False)
+        step: DecodeStep = fast.FastStep(state, forward, batch=batch, queries=queries, drafter=drafter)
+    else:
+        layers = [layer.step for layer in model.layers]
+        eager = EagerForward(model, cache, state, context=CONTEXT, layers=layers)
+        step = DecodeStep(state, eager, batch=batch, queries=queries, drafter=drafter)
+    step.rows.copy_(torch.arange(batch))
+    for _ in range(6):
+        step.run()
+    return [state.history[row, : state.length[row]].tolist() for row in range(batch)]
+
+
+def compare(folder: Path, quantization: str, batch: int, queries: int) -> None:
+    """Fail unless kernels and reference decode the same tokens."""
+    shape = ModelShape.read(folder)
+    model = load_model(folder, shape, CPU, quantization=quantization, context=CONTEXT)
+    with torch.inference_mode():
+        wanted = _steps(model, batch, queries, kernels=False)
+        got = _steps(model, batch, queries, kernels=True)
+    assert got == wanted, (quantization, batch, queries, got, wanted)
+
+
+if __name__ == "__main__":
+    fast.SKINNY_ROWS = int(sys.argv[5])
+    compare(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))

@@ -1,0 +1,40 @@
+"""The Triton kernels give what PyTorch gives, run by Triton's interpreter in a process of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.engines.torch.tiny import save_model
+
+pytest.importorskip("triton", reason="Triton exists for Linux only")
+
+
+@pytest.mark.parametrize(
+    ("family", "quantization", "rows", "queries", "skinny"),
+    [
+        ("qwen2", "none", 1, 1, 64),
+        ("qwen3", "none", 2, 1, 64),
+        ("llama", "none", 1, 4, 64),
+        ("qwen3", "none", 2, 2, 0),
+        ("qwen2", "nf4", 1, 1, 64),
+        ("qwen2", "fp4", 2, 1, 64),
+        ("llama", "int8", 1, 1, 64),
+        ("qwen3", "int8", 2, 1, 64),
+    ],
+)
+def test_decode_and_prefill(
+    tmp_path: Path, family: str, quantization: str, rows: int, queries: int, skinny: int
+) -> None:
+    folder = save_model(tmp_path / family, family)
+    arguments = [str(folder), quantization, str(rows), str(queries), str(skinny)]
+    run = subprocess.run(
+        [sys.executable, "-m", "tests.engines.torch.interpreted", *arguments],
+        env=os.environ | {"TRITON_INTERPRET": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr[-2000:]
