@@ -8,7 +8,6 @@ shape is made: speed does not depend on the values. Prompts are random tokens, s
 
 import argparse
 import asyncio
-import dataclasses
 import json
 import os
 import random
@@ -24,7 +23,7 @@ import torch
 
 from benchmarks.gpu_model import save_random_model
 from qsum_lsp.engines.protocol import GenerationRequest, Message
-from qsum_lsp.engines.torch import TorchEngine, TorchOptions, loading, runner
+from qsum_lsp.engines.torch import TorchEngine, TorchOptions, runner, triton_path
 from qsum_lsp.engines.torch.executor import PrefillPart
 from qsum_lsp.engines.torch.runner import Runner
 from qsum_lsp.engines.torch.sequence import RunningSequence
@@ -290,12 +289,12 @@ async def without_overlap(measured: Any) -> Any:
 
 async def without_dependent_launch(measured: Any) -> Any:
     """The same with each kernel starting after the one before has ended."""
-    real = loading._triton_path
-    loading._triton_path = lambda model: dataclasses.replace(real(model), dependent=False)  # type: ignore[type-var]
+    real = triton_path.TritonPath.find
+    triton_path.TritonPath.find = lambda _: triton_path.TritonPath(dependent=False)  # type: ignore[method-assign,assignment]
     try:
         return await measured
     finally:
-        loading._triton_path = real
+        triton_path.TritonPath.find = real  # type: ignore[method-assign]
 
 
 async def main() -> None:

@@ -19,8 +19,6 @@ async def main() -> None:
 
     engine = TorchEngine(TorchOptions(model=sys.argv[1], device="cuda"))
     found["engine made"] = time.time() - born
-    await engine.load()
-    found["loaded"] = time.time() - born
     stamps: list[float] = []
     await engine.generate(request(700, 1), on_text=lambda _: stamps.append(time.time()))
     found["first token"] = stamps[0] - born

@@ -33,6 +33,9 @@ log = logging.getLogger(__name__)
 
 DEFAULT_CONTEXT = 32768
 
+EAGER_SECONDS = 5.0
+"""How long compiling waits for a pause in the work; the two share the interpreter and slow each other down."""
+
 
 @dataclass(slots=True, eq=False)
 class _Submission:
@@ -83,7 +86,7 @@ class TorchEngine:
         self._failure: QsumError | None = None
         self._closed = False
         self._speed: float | None = None
-        self._decoded = 0
+        self._patient_until = 0.0
 
     @property
     def identity(self) -> EngineIdentity:
@@ -184,6 +187,7 @@ class TorchEngine:
                 speculative_batch=self.options.speculative_batch,
             )
             self._loaded = loaded
+            self._patient_until = time.monotonic() + EAGER_SECONDS
             if isinstance(loaded.executor, Runner):
                 loaded.executor.ask_for_usual_steps(self.options.speculative_batch)
         except QsumError as error:
@@ -199,6 +203,8 @@ class TorchEngine:
         while True:
             scheduler, loaded = self._scheduler, self._loaded
             busy = scheduler is not None and self._failure is None and not scheduler.idle
+            if not busy or time.monotonic() > self._patient_until:
+                self._begin_warm_up()
             if (
                 not busy
                 and loaded is not None
@@ -225,6 +231,10 @@ class TorchEngine:
                     log.exception("The torch engine failed")
                     self._failure = EngineUnavailable(f"The torch engine failed: {error}")
                     scheduler.abandon(EngineFailed(str(error)))
+
+    def _begin_warm_up(self) -> None:
+        if self._loaded is not None and isinstance(self._loaded.executor, Runner) and self._inbox.empty():
+            self._loaded.executor.warm_up.begin()
 
     def _stop(self) -> None:
         error = EngineFailed("The engine was closed.")
@@ -269,7 +279,6 @@ class TorchEngine:
         started = time.perf_counter()
 
         def on_tokens(tokens: list[int]) -> None:
-            self._decoded += len(tokens)
             if stream is not None and submission.on_text is not None:
                 piece = stream.add(tokens)
                 if piece:

@@ -43,6 +43,8 @@ def choose_tiling(n: int, k: int, m: int, epilogue: Epilogue, kind: str) -> Tili
         spread = max(1, _power(k) // 2048)
         if epilogue == "argmax":
             return Tiling(rows=8, warps=min(8, 4 * spread))
+        if kind == "4bit":  # unpacking takes registers
+            return Tiling(rows=2 if k <= 4096 else 1, warps=min(8, 4 * spread))
         rows = 4 if n <= 4096 and k <= 4096 else 2
         return Tiling(rows=rows, warps=min(8, spread))
     few = m <= 16
@@ -54,8 +56,6 @@ def choose_tiling(n: int, k: int, m: int, epilogue: Epilogue, kind: str) -> Tili
         rows, block, stages = 64, 128, 3
     else:
         rows, block, stages = (32, 256, 5) if few else (16, 128, 5)
-    if kind == "4bit":
-        stages = 3
     splits = max(1, min(8, round(192 / -(-n // rows)), k // block))
     return Tiling(rows=rows, warps=4, block=block, splits=splits, stages=stages)
 
@@ -104,7 +104,7 @@ class FastForward:
         self.batch, self.queries, self.m = batch, queries, batch * queries
         self.dependent = dependent
         shape = model.shape
-        self._skinny = self.m <= SKINNY_ROWS and _cuts_into_blocks(model)
+        self._skinny = self.m <= SKINNY_ROWS and _readable(model, self.m)
         self._rows_padded = max(16, _power(queries * shape.heads // shape.kv_heads))
         # enough programs for all multiprocessors at any batch; a long context is divided among them
         self._splits = max(1, min(16, _power(256 // (batch * shape.kv_heads))))
@@ -186,9 +186,8 @@ class FastForward:
         kind = _format(weight)
         n = weight.out_features // (2 if epilogue == "swiglu" else 1)
         data, scales, codes = _parts(weight)
-        common = (
-            h, data, scales, codes, weight.bias, self._ssq, work.x, gain, work.h, self._ssq,
-            work.qkv if out is None else out, self._index,
+        tail = (
+            weight.bias, self._ssq, work.x, gain, work.h, self._ssq, work.qkv if out is None else out, self._index
         )  # fmt: skip
         blocks = -(-n // tiling.rows)
         constants = {
@@ -206,11 +205,11 @@ class FastForward:
         eps, count = self.model.shape.norm_eps, self._ssq_blocks[norm]
         if self.m == 1:
             linear.gemv[(blocks,)](
-                *common, count, eps, KP=_power(weight.in_features), **constants, **self._pdl
+                h, data, scales, codes, *tail, count, eps, KP=_power(weight.in_features), **constants, **self._pdl
             )  # fmt: skip
         else:
             linear.skinny[(blocks, tiling.splits)](
-                *common, self._partials, work.counters, self.m, count, eps, MP=self._m_padded, BK=tiling.block,
+                h, data, scales, *tail, self._partials, work.counters, self.m, count, eps, MP=self._m_padded, BK=tiling.block,
                 SPLITS=tiling.splits, STAGES=tiling.stages, **constants, **self._pdl,
             )  # fmt: skip
 
@@ -239,27 +238,6 @@ class FastForward:
             gain = layers[index + 1].input_norm if index + 1 < len(layers) else model.norm
             add_norm(layer.down(activation), work.x, gain, work.h, model.shape.norm_eps)
         return best_token(work.h, model.head)
-
-
-@dataclass(frozen=True, slots=True)
-class TritonPath:
-    """Makes forward passes and steps of the Triton kernels; see ``steps.FastPath``."""
-
-    dependent: bool
-
-    def forward(
-        self, model: Model, cache: KvCache, state: DecodeState, batch: int, queries: int
-    ) -> "FastForward":
-        """A forward pass of ``batch`` rows of ``queries`` tokens."""
-        return FastForward(model, cache, state, batch, queries, dependent=self.dependent)
-
-    def step(
-        self, state: DecodeState, forward: Forward, *, batch: int, queries: int, drafter: Drafter | None
-    ) -> "FastStep":
-        """A decode step around that forward pass."""
-        return FastStep(
-            state, forward, batch=batch, queries=queries, drafter=drafter, dependent=self.dependent
-        )
 
 
 class FastStep(DecodeStep):
@@ -358,11 +336,11 @@ def prefill(model: Model, batch: PrefillInput, cache: KvCache, attend: Backend) 
     return best_token(h, model.head)
 
 
-def _cuts_into_blocks(model: Model) -> bool:
-    # a row of 4-bit weights must be whole blocks that share a scale
+def _readable(model: Model, m: int) -> bool:
+    # 4-bit weights are read as they are for one row only, and if a row is whole blocks that share a scale
     layer = model.layers[0]
     weights = (layer.qkv, layer.out, layer.gate_up, layer.down)
-    return all(not isinstance(weight, Quantized4) or weight.in_features % BLOCK == 0 for weight in weights)
+    return all(not isinstance(w, Quantized4) or (m == 1 and w.in_features % BLOCK == 0) for w in weights)
 
 
 def _format(weight: Linear) -> str:

@@ -1,6 +1,5 @@
 """From options to an executor that is ready to answer."""
 
-import importlib.util
 import logging
 import os
 from dataclasses import dataclass
@@ -18,8 +17,9 @@ from qsum_lsp.engines.torch.runner import Runner
 from qsum_lsp.engines.torch.shape import ModelShape, read_config, stop_ids, supported
 from qsum_lsp.engines.torch.source import ModelSource
 from qsum_lsp.engines.torch.state import DecodeState
-from qsum_lsp.engines.torch.steps import FastPath, StepLibrary
+from qsum_lsp.engines.torch.steps import StepLibrary
 from qsum_lsp.engines.torch.tokenizer import ChatTokenizer
+from qsum_lsp.engines.torch.triton_path import TritonPath
 from qsum_lsp.engines.torch.weights import load_model
 from qsum_lsp.errors import EngineUnavailable, OutOfDeviceMemory, UsageError
 
@@ -101,7 +101,17 @@ def load(options: TorchOptions, source: ModelSource, context_tokens: int) -> Loa
         raise OutOfDeviceMemory(
             f"The model does not fit the {plan.limit // MIB} MiB that may be used on {device}: {error}"
         ) from error
-    executor = _runner(options, model, cache, draft, stops, context_tokens, attend, flexible=flexible)
+    executor = _runner(
+        options,
+        model,
+        cache,
+        draft,
+        stops,
+        context_tokens,
+        attend,
+        flexible=flexible,
+        quantization=plan.quantization,
+    )
     text = f"{device}, {str(model.dtype).removeprefix('torch.')}, quantization {plan.quantization}, attention {name}"
     log.info("Loaded %s: %s, %d pages of cache", source.name, text, plan.pages)
     return Loaded(executor, tokenizer, stops, device, context_tokens, plan.prefill_tokens, text)
@@ -125,10 +135,13 @@ def _runner(
     attend: attention.Backend,
     *,
     flexible: bool,
+    quantization: str,
 ) -> Runner:
     draft_tokens = 0 if options.speculation == "off" else options.draft_tokens
+    if options.speculation == "auto" and quantization in ("nf4", "fp4"):
+        draft_tokens = 0  # only single tokens are computed from packed 4-bit weights
     state = DecodeState(options.max_batch, context_tokens + 16 + draft_tokens, stops, model.device)
-    fast = _triton_path(model) if options.compile == "auto" else None
+    fast = TritonPath.find(model) if options.compile == "auto" else None
     steps = StepLibrary(
         model,
         cache,
@@ -147,19 +160,6 @@ def _runner(
         draft=draft,
         draft_tokens=draft_tokens,
     )
-
-
-def _triton_path(model: Model) -> FastPath | None:
-    """The Triton kernels, where they run: NVIDIA GPUs with tensor cores for bfloat16, head sizes a power of two."""
-    dim = model.shape.head_dim
-    if model.device.type != "cuda" or torch.version.cuda is None or dim & (dim - 1) or dim < 32:
-        return None
-    major = torch.cuda.get_device_capability(model.device)[0]
-    if major < 8 or importlib.util.find_spec("triton") is None:
-        return None
-    from qsum_lsp.engines.torch.fast import TritonPath
-
-    return TritonPath(dependent=major >= 9)
 
 
 def _keep_compile_caches() -> None:

@@ -46,7 +46,8 @@ def plan_memory(
     limit = min(options.memory_mib * MIB if options.memory_mib else free, int(free * SHARE_OF_FREE))
     dtype = compute_dtype(shape, device)
     per_page = page_bytes(shape, dtype)
-    fixed = 64 * MIB
+    # on CUDA: cuBLAS workspaces of three streams, kernels' code, what graphs keep
+    fixed = (224 if device.type == "cuda" else 64) * MIB
     if draft is not None:
         per_page += page_bytes(draft, dtype)
         fixed += weight_bytes(draft, "none", dtype)

@@ -11,6 +11,7 @@ import torch
 
 from qsum_lsp.engines.torch.attention import Packed
 from qsum_lsp.engines.torch.executor import PrefillPart
+from qsum_lsp.engines.torch.graphs import Pool, record
 from qsum_lsp.engines.torch.model import PrefillInput
 from qsum_lsp.engines.torch.pages import PAGE_TOKENS
 from qsum_lsp.engines.torch.state import DecodeState
@@ -51,7 +52,7 @@ class PrefillBuffers:
         self.output = torch.zeros((key.parts, 1), dtype=torch.int32, device=state.device)
 
 
-def pack(parts: Sequence[PrefillPart], key: PrefillKey, spare_row: int) -> np.ndarray:  # type: ignore[type-arg]
+def pack(parts: Sequence[PrefillPart], key: PrefillKey, spare_row: int) -> np.ndarray:
     """The content of the buffers: the parts' tokens, then padding that writes to the scratch page.
 
     Padding is made of sequences without keys, whose attention is zero; parts that are not their prompt's last
@@ -96,7 +97,7 @@ class PrefillLibrary:
         self._state, self._captures = state, captures
         self._seen: dict[PrefillKey, PrefillBuffers] = {}
         self._graphs: dict[PrefillKey, torch.cuda.CUDAGraph] = {}
-        self._pool: tuple[int, int] | None = None
+        self._pool: Pool | None = None
 
     def key(self, parts: Sequence[PrefillPart], *, fixed: bool) -> PrefillKey:
         """The size for ``parts``: one that can be captured where ``fixed``, else the exact one."""
@@ -147,7 +148,6 @@ class PrefillLibrary:
         buffers.lengths.fill_(1)
         buffers.q_starts[1:] = key.tokens
         self._launch(key, buffers, compute, ([key.longest], [key.longest]))
-        torch.cuda.current_stream().synchronize()
         self._graphs[key] = self._record(key, buffers, compute)
         self._seen[key] = buffers
         return True
@@ -159,14 +159,10 @@ class PrefillLibrary:
         self._pool = None
 
     def _record(self, key: PrefillKey, buffers: PrefillBuffers, compute: Compute) -> torch.cuda.CUDAGraph:
-        graph = torch.cuda.CUDAGraph()
-        torch.cuda.current_stream().synchronize()
-        with torch.cuda.stream(torch.cuda.Stream(self._state.device)):
-            graph.capture_begin(pool=self._pool, capture_error_mode="thread_local")
-            try:
-                self._launch(key, buffers, compute, ([key.longest], [key.longest]))
-            finally:
-                graph.capture_end()
+        def launch() -> None:
+            self._launch(key, buffers, compute, ([key.longest], [key.longest]))
+
+        graph = record(launch, self._pool, self._state.device)
         if self._pool is None:
             self._pool = graph.pool()
         return graph

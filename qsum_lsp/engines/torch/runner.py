@@ -48,6 +48,7 @@ class Runner:
         self.cuda = self.device.type == "cuda"
         self.overlaps = OVERLAP and self.cuda
         self._attend, self._draft = attend, draft
+        self._prefills_done = False
         self.prefills = PrefillLibrary(state, captures=self.cuda and flexible)
         self._rows: dict[StepKey, tuple[int, ...]] = {}
         self.warm_up = WarmUp(
@@ -93,7 +94,7 @@ class Runner:
             key = self.steps.key(len(slots), queries, context, optimised=False)
         with self._on(prefill=False):
             if key.optimised:
-                self.steps.capture(key)
+                self.steps.capture(key)  # where that was not done ahead
             step = self.steps.get(key)
             padded = tuple(slots + [self.state.idle_slot] * (key.rows - len(slots)))
             if not key.optimised or self._rows.get(key) != padded:
@@ -117,7 +118,9 @@ class Runner:
     @property
     def warming(self) -> bool:
         """True while asked-for steps are not all ready and captured."""
-        return self.warm_up.pending > 0 or any(not self.steps.captured(k) for k in self.warm_up.ready_keys())
+        waiting = self.warm_up.prefill_ready and not self._prefills_done
+        ready = self.warm_up.ready_keys()
+        return waiting or self.warm_up.pending > 0 or any(not self.steps.captured(key) for key in ready)
 
     def ask_for_usual_steps(self, speculative_batch: int) -> None:
         """Have the steps compiled that will be needed, the commonest first."""
@@ -149,19 +152,24 @@ class Runner:
     @torch.inference_mode()
     def capture_next(self) -> bool:
         """Capture one step that is ready and not captured yet; False where there is none."""
-        for prefill in self._usual_prefills():
-            if self.warm_up.prefill_ready:
+        key: StepKey | PrefillKey | None = None
+        try:
+            if self.warm_up.prefill_ready and not self._prefills_done:
                 with self._on(prefill=True):
-                    if self.prefills.prepare(prefill, self._compute(fast=True)):
-                        return True
-        for key in self.warm_up.ready_keys():
-            if not self.steps.captured(key):
-                try:
+                    for key in self._usual_prefills():
+                        if self.prefills.prepare(key, self._compute(fast=True)):
+                            return True
+                self._prefills_done = True
+            for key in self.warm_up.ready_keys():
+                if not self.steps.captured(key):
                     with self._on(prefill=False):
                         self.steps.capture(key)
-                except torch.OutOfMemoryError as error:
-                    self.warm_up.give_up(key, error)
-                return True
+                    return True
+        except torch.OutOfMemoryError as error:
+            self._prefills_done = True
+            if isinstance(key, StepKey):
+                self.warm_up.give_up(key, error)
+            return True
         return False
 
     def join(self) -> None:

@@ -2,15 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 
+from qsum_lsp.engines.torch.graphs import Pool, record
 from qsum_lsp.engines.torch.model import KvCache, Model
 from qsum_lsp.engines.torch.options import Compile
 from qsum_lsp.engines.torch.speculation import DraftModel, PromptLookup
 from qsum_lsp.engines.torch.state import DecodeState
 from qsum_lsp.engines.torch.step import DecodeStep, Drafter, EagerForward, Forward
+from qsum_lsp.engines.torch.triton_path import TritonPath
 
 BUCKETS = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 160, 192, 224, 256)
 """Rows that an optimised step has; a smaller batch is filled up with idle rows."""
@@ -36,20 +37,6 @@ class StepKey:
     optimised: bool
 
 
-class FastPath(Protocol):
-    """The forward pass and the step of the Triton kernels; see ``fast``."""
-
-    def forward(self, model: Model, cache: KvCache, state: DecodeState, batch: int, queries: int) -> Forward:
-        """A forward pass of ``batch`` rows of ``queries`` tokens."""
-        ...
-
-    def step(
-        self, state: DecodeState, forward: Forward, *, batch: int, queries: int, drafter: Drafter | None
-    ) -> DecodeStep:
-        """A decode step around that forward pass."""
-        ...
-
-
 class StepLibrary:
     """All decode steps of one model. ``fast`` makes those of the Triton kernels, where they run."""
 
@@ -61,7 +48,7 @@ class StepLibrary:
         *,
         compile_mode: Compile,
         draft: tuple[Model, KvCache] | None,
-        fast: FastPath | None,
+        fast: TritonPath | None,
     ) -> None:
         self._model, self._cache, self._state = model, cache, state
         self._draft, self._fast = draft, fast
@@ -75,7 +62,7 @@ class StepLibrary:
             self._fast = None
         self._steps: dict[StepKey, DecodeStep] = {}
         self._graphs: dict[StepKey, torch.cuda.CUDAGraph] = {}
-        self._pool: tuple[int, int] | None = None
+        self._pool: Pool | None = None
 
     @property
     def any_context(self) -> bool:
@@ -114,15 +101,7 @@ class StepLibrary:
         step = self.get(key)
         step.rows.fill_(self._state.idle_slot)
         step.run()  # allocates and initialises what a capture may not
-        torch.cuda.current_stream().synchronize()
-        graph = torch.cuda.CUDAGraph()
-        # not torch.cuda.graph(): that collects garbage and empties caches every time
-        with torch.cuda.stream(torch.cuda.Stream(self._state.device)):
-            graph.capture_begin(pool=self._pool, capture_error_mode="thread_local")
-            try:
-                step.run()
-            finally:
-                graph.capture_end()
+        graph = record(step.run, self._pool, self._state.device)
         if self._pool is None:
             self._pool = graph.pool()
         self._graphs[key] = graph

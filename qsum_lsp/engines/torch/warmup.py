@@ -40,9 +40,12 @@ class WarmUp:
         if key not in self._asked:
             self._asked[key] = None
             self._queue.put(key)
-            if not self._started:
-                self._started = True
-                self._thread.start()
+
+    def begin(self) -> None:
+        """Start compiling. Not before the first requests are served: it would make those wait."""
+        if not self._started:
+            self._started = True
+            self._thread.start()
 
     def ready(self, key: StepKey) -> bool:
         """True once ``key`` may be run without compiling anything."""

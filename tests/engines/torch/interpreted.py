@@ -68,7 +68,9 @@ def _steps(model: Model, batch: int, queries: int, *, kernels: bool) -> list[lis
     drafter = PromptLookup(state, context=CONTEXT) if queries > 1 else None
     if kernels:
         forward = fast.FastForward(model, cache, state, batch, queries, dependent=False)
-        step: DecodeStep = fast.FastStep(state, forward, batch=batch, queries=queries, drafter=drafter)
+        step: DecodeStep = fast.FastStep(
+            state, forward, batch=batch, queries=queries, drafter=drafter, dependent=False
+        )
     else:
         layers = [layer.step for layer in model.layers]
         eager = EagerForward(model, cache, state, context=CONTEXT, layers=layers)

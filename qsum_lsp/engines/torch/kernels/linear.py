@@ -6,8 +6,8 @@ RMSNorm and, for each of its blocks, the sum of x²; the reader of ``h`` sums th
 
 Epilogues: ``scaled`` (norm, bias) for queries, keys and values; ``swiglu`` (norm, silu(gate) * up); ``residual``
 (adds to x, prepares the next norm); ``argmax`` (norm, best row of each block).
-Formats of the weights: ``dense``, ``4bit`` (two codes a byte, one float32 scale for 64 weights), ``8bit`` (one
-scale a row).
+Formats of the weights: ``dense``, ``8bit`` (one scale a row) and, for one row only, ``4bit`` (two codes a byte,
+one float32 scale for 64 weights).
 """
 
 import triton
@@ -32,9 +32,9 @@ def _let_go(PDL: tl.constexpr):
 def _fetch_ahead(weight, rows, mask, k0, K: tl.constexpr, BYTES: tl.constexpr, SPAN: tl.constexpr):
     # bring the start of this program's weights into the L2 cache, a line of 128 bytes at a time
     line = tl.arange(0, SPAN // 128) * 128
-    pointers = weight.to(tl.pointer_type(tl.uint8)) + rows.to(tl.int64)[:, None] * (K * BYTES // 2)
-    pointers = pointers + (k0 * BYTES // 2 + line)[None, :]
-    inside = mask[:, None] & ((k0 * BYTES // 2 + line) < K * BYTES // 2)[None, :]
+    pointers = weight.to(tl.pointer_type(tl.uint8)) + rows.to(tl.int64)[:, None] * (K * BYTES)
+    pointers = pointers + (k0 * BYTES + line)[None, :]
+    inside = mask[:, None] & ((k0 * BYTES + line) < K * BYTES)[None, :]
     safe = tl.where(inside, pointers, weight.to(tl.pointer_type(tl.uint8)) + tl.zeros_like(line)[None, :])
     tl.inline_asm_elementwise(
         "prefetch.global.L2 [$1]; mov.u32 $0, 0;", "=r,l", [safe], dtype=tl.int32, is_pure=False, pack=1
@@ -51,16 +51,35 @@ def _inverse_rms(ssq, m, mask, count, width, eps, COUNT: tl.constexpr):
 
 
 @triton.jit
+def _decode(codes, index):
+    # a tree of selects on the four bits: faster than 32 lanes looking different entries up in memory
+    b0 = (index & 1) != 0
+    b1 = (index & 2) != 0
+    b2 = (index & 4) != 0
+    b3 = (index & 8) != 0
+    c0 = tl.where(b0, tl.load(codes + 1), tl.load(codes))
+    c1 = tl.where(b0, tl.load(codes + 3), tl.load(codes + 2))
+    c2 = tl.where(b0, tl.load(codes + 5), tl.load(codes + 4))
+    c3 = tl.where(b0, tl.load(codes + 7), tl.load(codes + 6))
+    c4 = tl.where(b0, tl.load(codes + 9), tl.load(codes + 8))
+    c5 = tl.where(b0, tl.load(codes + 11), tl.load(codes + 10))
+    c6 = tl.where(b0, tl.load(codes + 13), tl.load(codes + 12))
+    c7 = tl.where(b0, tl.load(codes + 15), tl.load(codes + 14))
+    low = tl.where(b2, tl.where(b1, c3, c2), tl.where(b1, c1, c0))
+    high = tl.where(b2, tl.where(b1, c7, c6), tl.where(b1, c5, c4))
+    return tl.where(b3, high, low)
+
+
+@triton.jit
 def _raw_rows(weight, rows, mask, K, KP: tl.constexpr, FORMAT: tl.constexpr):
-    if FORMAT == "4bit":
-        k = tl.arange(0, KP // 2)
-        pointers = weight + rows.to(tl.int64)[:, None] * (K // 2) + k[None, :]
-        return tl.load(
-            pointers, mask=mask[:, None] & (k < K // 2)[None, :], other=0, eviction_policy="evict_first"
-        )
-    k = tl.arange(0, KP)
-    pointers = weight + rows.to(tl.int64)[:, None] * K + k[None, :]
-    return tl.load(pointers, mask=mask[:, None] & (k < K)[None, :], other=0, eviction_policy="evict_first")
+    # half as many bytes as weights in a 4-bit row
+    SIZE: tl.constexpr = KP // 2 if FORMAT == "4bit" else KP
+    width = K // 2 if FORMAT == "4bit" else K
+    k = tl.arange(0, SIZE)
+    pointers = weight + rows.to(tl.int64)[:, None] * width + k[None, :]
+    return tl.load(
+        pointers, mask=mask[:, None] & (k < width)[None, :], other=0, eviction_policy="evict_first"
+    )
 
 
 @triton.jit
@@ -71,8 +90,8 @@ def _times_vector(
         k = tl.arange(0, KP // 2)
         even = tl.load(h + 2 * k, mask=k < K // 2, other=0.0).to(tl.float32)
         odd = tl.load(h + 2 * k + 1, mask=k < K // 2, other=0.0).to(tl.float32)
-        first = tl.load(codes + (raw >> 4).to(tl.int32))
-        second = tl.load(codes + (raw & 15).to(tl.int32))
+        first = _decode(codes, raw.to(tl.int32) >> 4)
+        second = _decode(codes, raw.to(tl.int32))
         products = first * even[None, :] + second * odd[None, :]
         blocks = tl.sum(tl.reshape(products, (ROWS, KP // 64, 32)), axis=2)
         block = tl.arange(0, KP // 64)
@@ -81,12 +100,13 @@ def _times_vector(
             mask=mask[:, None] & (block < K // 64)[None, :],
             other=0.0,
         )
-        return tl.sum(blocks * scale, axis=1)
-    k = tl.arange(0, KP)
-    vector = tl.load(h + k, mask=k < K, other=0.0).to(tl.float32)
-    y = tl.sum(raw.to(tl.float32) * vector[None, :], axis=1)
-    if FORMAT == "8bit":
-        y = y * tl.load(scales + rows, mask=mask, other=0.0)
+        y = tl.sum(blocks * scale, axis=1)
+    else:
+        k = tl.arange(0, KP)
+        vector = tl.load(h + k, mask=k < K, other=0.0).to(tl.float32)
+        y = tl.sum(raw.to(tl.float32) * vector[None, :], axis=1)
+        if FORMAT == "8bit":
+            y = y * tl.load(scales + rows, mask=mask, other=0.0)
     return y
 
 
@@ -132,34 +152,19 @@ def gemv(
 
 
 @triton.jit
-def _times_block(
-    acc, h, weight, scales, codes, rows, mask, m, m_mask, k0, K: tl.constexpr, BK: tl.constexpr, FORMAT: tl.constexpr,
-    DTYPE: tl.constexpr,
-):  # fmt: skip
-    if FORMAT == "4bit":
-        k = k0 + tl.arange(0, BK // 2) * 2
-        seen = k < K
-        place = rows.to(tl.int64)[:, None] * K + k[None, :]
-        raw = tl.load(weight + place // 2, mask=mask[:, None] & seen[None, :], other=0)
-        scale = tl.load(scales + place // 64, mask=mask[:, None] & seen[None, :], other=0.0)
-        first = (tl.load(codes + (raw >> 4).to(tl.int32)) * scale).to(DTYPE)
-        second = (tl.load(codes + (raw & 15).to(tl.int32)) * scale).to(DTYPE)
-        column = h + m[None, :] * K + k[:, None]
-        even = tl.load(column, mask=m_mask[None, :] & seen[:, None], other=0.0)
-        odd = tl.load(column + 1, mask=m_mask[None, :] & seen[:, None], other=0.0)
-        return tl.dot(second, odd, tl.dot(first, even, acc))
+def _times_block(acc, h, weight, rows, mask, m, m_mask, k0, K: tl.constexpr, BK: tl.constexpr):
     k = k0 + tl.arange(0, BK)
     seen = k < K
     raw = tl.load(
         weight + rows.to(tl.int64)[:, None] * K + k[None, :], mask=mask[:, None] & seen[None, :], other=0
     )
     columns = tl.load(h + m[None, :] * K + k[:, None], mask=m_mask[None, :] & seen[:, None], other=0.0)
-    return tl.dot(raw.to(DTYPE), columns, acc)
+    return tl.dot(raw.to(columns.dtype), columns, acc)
 
 
 @triton.jit(do_not_specialize=["ssq_count", "M"])
 def skinny(
-    h, weight, scales, codes, bias, ssq, x, gain, h_out, ssq_out, out, out_index, partials, counters,
+    h, weight, scales, bias, ssq, x, gain, h_out, ssq_out, out, out_index, partials, counters,
     M, ssq_count, eps,
     N: tl.constexpr, K: tl.constexpr, WIDTH: tl.constexpr, MP: tl.constexpr, ROWS: tl.constexpr, BK: tl.constexpr,
     SPLITS: tl.constexpr, EPILOGUE: tl.constexpr, FORMAT: tl.constexpr, BIAS: tl.constexpr,
@@ -173,7 +178,6 @@ def skinny(
     _let_go(PDL)
     pid = tl.program_id(0)
     split = tl.program_id(1)
-    DTYPE: tl.constexpr = h.dtype.element_ty
     rows = pid * ROWS + tl.arange(0, ROWS)
     mask = rows < N
     m = tl.arange(0, MP)
@@ -182,17 +186,15 @@ def skinny(
     acc_up = tl.zeros((ROWS, MP), dtype=tl.float32)
     part: tl.constexpr = (K + SPLITS * BK - 1) // (SPLITS * BK) * BK
     if PDL:
-        BYTES: tl.constexpr = 1 if FORMAT == "4bit" else 2 if FORMAT == "8bit" else 4  # of two weights
+        BYTES: tl.constexpr = 1 if FORMAT == "8bit" else 2
         _fetch_ahead(weight, rows, mask, split * part, K, BYTES, 512)
         if EPILOGUE == "swiglu":
             _fetch_ahead(weight, rows + N, mask, split * part, K, BYTES, 512)
     _wait(PDL)
     for k0 in tl.range(split * part, tl.minimum(split * part + part, K), BK, num_stages=STAGES):
-        acc = _times_block(acc, h, weight, scales, codes, rows, mask, m, m_mask, k0, K, BK, FORMAT, DTYPE)
+        acc = _times_block(acc, h, weight, rows, mask, m, m_mask, k0, K, BK)
         if EPILOGUE == "swiglu":
-            acc_up = _times_block(
-                acc_up, h, weight, scales, codes, rows + N, mask, m, m_mask, k0, K, BK, FORMAT, DTYPE
-            )
+            acc_up = _times_block(acc_up, h, weight, rows + N, mask, m, m_mask, k0, K, BK)
     last = True
     if SPLITS > 1:
         spot = tl.arange(0, ROWS)[:, None] * MP + m[None, :]
