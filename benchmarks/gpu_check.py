@@ -34,7 +34,7 @@ def prompts_of(data: Path | None, count: int) -> list[str]:
     texts: list[str] = []
     for line in data.read_text(encoding="utf-8").splitlines():
         page = json.loads(line)
-        text = page.get("markdown") or page.get("text") or page.get("content") or ""
+        text = page["body"]
         texts += [part for part in text.split("\n## ") if 400 < len(part) < 4000]
     return [f"{text}\n\nSummarise this in one or two short sentences." for text in texts[:count]]
 
@@ -79,6 +79,7 @@ def forced(runner: Runner, step: DecodeStep, sequences: list[list[int]], starts:
     for ahead in range(NEW - 1):
         positions = (begins + ahead)[:, None]
         tokens = state.history[rows[:, None], positions].long()
+        state.length[rows] = (positions[:, 0] + 1).int()
         with torch.inference_mode():
             picks.append(step.forward(rows, tokens, positions)[:, 0].cpu().clone())
     return torch.stack(picks, dim=1)
@@ -205,6 +206,7 @@ async def main() -> None:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
     await engine.generate(request(texts[0]))
+    await asyncio.sleep(0.5)  # the last step launched still holds the last request's pages
     after = torch.cuda.memory_allocated(), engine._scheduler.free_pages if engine._scheduler else 0
     found["bytes allocated before and after 1,000 cancelled requests"] = [before[0], after[0]]
     found["free pages before and after"] = [before[1], after[1]]

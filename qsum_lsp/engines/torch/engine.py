@@ -33,6 +33,9 @@ log = logging.getLogger(__name__)
 
 DEFAULT_CONTEXT = 32768
 
+TAKEN_AT_ONCE = 32
+"""Requests that are tokenised together before the device is given something to do."""
+
 EAGER_SECONDS = 5.0
 """How long compiling waits for a pause in the work; the two share the interpreter and slow each other down."""
 
@@ -78,7 +81,7 @@ class TorchEngine:
             fingerprint=f"{self._source.digest()}-{options.quantization}",
             context_tokens=context,
         )
-        self._inbox: queue.SimpleQueue[Command | None] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[_Submission | Command | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._loading = threading.Event()
         self._loaded: Loaded | None = None
@@ -136,7 +139,7 @@ class TorchEngine:
         self._start()
         loop = asyncio.get_running_loop()
         submission = _Submission(request, on_text, loop, loop.create_future(), time.perf_counter())
-        self._inbox.put(lambda: self._submit(submission))
+        self._inbox.put(submission)
         try:
             return await submission.future
         except asyncio.CancelledError:
@@ -212,18 +215,12 @@ class TorchEngine:
                 and self._inbox.empty()
             ):
                 busy = loaded.executor.capture_next()
-            try:
-                while True:
-                    # while steps are getting ready the thread looks now and then whether one can be captured
-                    patience = None if busy is False and not self.warming else 0.05
-                    command = self._inbox.get(block=not busy, timeout=None if busy else patience)
-                    if command is None:
-                        self._stop()
-                        return
-                    command()
-                    busy = True
-            except queue.Empty:
-                pass
+            # while steps are getting ready the thread looks now and then whether one can be captured
+            commands = self._take(0.0 if busy else 0.05 if self.warming and loaded is not None else None)
+            if None in commands:
+                self._stop()
+                return
+            self._carry_out([command for command in commands if command is not None])
             if scheduler is not None and self._failure is None and not scheduler.idle:
                 try:
                     scheduler.advance()
@@ -231,6 +228,30 @@ class TorchEngine:
                     log.exception("The torch engine failed")
                     self._failure = EngineUnavailable(f"The torch engine failed: {error}")
                     scheduler.abandon(EngineFailed(str(error)))
+
+    def _take(self, patience: float | None) -> list["_Submission | Command | None"]:
+        """Up to TAKEN_AT_ONCE commands; waits ``patience`` seconds for the first, for ever where that is None."""
+        commands: list[_Submission | Command | None] = []
+        try:
+            commands.append(self._inbox.get(block=patience != 0.0, timeout=patience or None))
+            while len(commands) < TAKEN_AT_ONCE:
+                commands.append(self._inbox.get_nowait())
+        except queue.Empty:
+            pass
+        return commands
+
+    def _carry_out(self, commands: Sequence["_Submission | Command"]) -> None:
+        submissions = [c for c in commands if isinstance(c, _Submission) and not c.future.cancelled()]
+        prompts: dict[_Submission, list[int] | EngineFailed] = {}
+        if submissions and self._loaded is not None:
+            chats = [submission.request.messages for submission in submissions]
+            encoded = self._loaded.tokenizer.encode_chats(chats)
+            prompts = dict(zip(submissions, encoded, strict=True))
+        for command in commands:
+            if isinstance(command, _Submission):
+                self._submit(command, prompts.get(command, []))
+            else:
+                command()
 
     def _begin_warm_up(self) -> None:
         if self._loaded is not None and isinstance(self._loaded.executor, Runner) and self._inbox.empty():
@@ -242,7 +263,9 @@ class TorchEngine:
             self._scheduler.abandon(error)
         while not self._inbox.empty():
             command = self._inbox.get()
-            if command is not None:
+            if isinstance(command, _Submission):
+                command.resolve(error)
+            elif command is not None:
                 command()
         loaded = self._loaded
         if loaded is not None and isinstance(loaded.executor, Runner):
@@ -253,7 +276,7 @@ class TorchEngine:
         if torch.cuda.is_initialized():
             torch.cuda.empty_cache()
 
-    def _submit(self, submission: _Submission) -> None:
+    def _submit(self, submission: _Submission, prompt: list[int] | EngineFailed) -> None:
         loaded, scheduler = self._loaded, self._scheduler
         if self._failure is not None or loaded is None or scheduler is None:
             submission.resolve(self._failure or EngineUnavailable("The torch engine was closed."))
@@ -261,10 +284,8 @@ class TorchEngine:
         if submission.future.cancelled():
             return
         request = submission.request
-        try:
-            prompt = loaded.tokenizer.encode_chat(request.messages)
-        except EngineFailed as error:
-            submission.resolve(error)
+        if isinstance(prompt, EngineFailed):
+            submission.resolve(prompt)
             return
         limit = len(prompt) + request.max_new_tokens
         if limit > loaded.context_tokens:

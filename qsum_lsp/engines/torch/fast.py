@@ -144,11 +144,17 @@ class FastForward:
     def _m_padded(self) -> int:
         return max(16, _power(self.m))
 
-    def __call__(self, rows: torch.Tensor, tokens: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-        picked = self._few(rows, tokens, positions) if self._skinny else self._many(rows, tokens, positions)
+    def __call__(
+        self,
+        rows: torch.Tensor,
+        tokens: torch.Tensor,
+        positions: torch.Tensor,  # noqa: ARG002 - the kernels know them from the rows' lengths
+        ahead: int = 0,
+    ) -> torch.Tensor:
+        picked = self._few(rows, tokens, ahead) if self._skinny else self._many(rows, tokens, ahead)
         return picked.view(self.batch, self.queries)
 
-    def _few(self, rows: torch.Tensor, tokens: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+    def _few(self, rows: torch.Tensor, tokens: torch.Tensor, ahead: int) -> torch.Tensor:
         model, work, shape = self.model, self.buffers, self.model.shape
         layers: list[Layer] = list(model.layers)
         elementwise.embed[(self.m,)](
@@ -158,7 +164,7 @@ class FastForward:
         norm = "embed"
         for index, layer in enumerate(layers):
             self._product("qkv", layer.qkv, work.h, "scaled", out=work.qkv, norm=norm)
-            self._attend(index, layer, rows, positions, work.qkv)
+            self._attend(index, layer, rows, ahead, work.qkv)
             self._product("out", layer.out, work.attended, "residual", gain=layer.post_norm)
             self._product("gate_up", layer.gate_up, work.h, "swiglu", out=work.activation, norm="out")
             gain = layers[index + 1].input_norm if index + 1 < len(layers) else model.norm
@@ -213,26 +219,24 @@ class FastForward:
                 SPLITS=tiling.splits, STAGES=tiling.stages, **constants, **self._pdl,
             )  # fmt: skip
 
-    def _attend(
-        self, index: int, layer: Layer, rows: torch.Tensor, positions: torch.Tensor, qkv: torch.Tensor
-    ) -> None:
+    def _attend(self, index: int, layer: Layer, rows: torch.Tensor, ahead: int, qkv: torch.Tensor) -> None:
         model, work, shape = self.model, self.buffers, self.model.shape
         attention_kernels.attend[(self.batch, shape.kv_heads, self._splits)](
             qkv, model.cos, model.sin, layer.q_norm, layer.k_norm, self.cache.keys[index], self.cache.values[index],
-            self.state.table, positions, rows, work.attended, work.part_acc, work.part_max, work.part_sum,
-            work.counters, self.state.table.stride(0), shape.norm_eps, 1 / math.sqrt(shape.head_dim),
+            self.state.table, self.state.length, rows, work.attended, work.part_acc, work.part_max, work.part_sum,
+            work.counters, self.state.table.stride(0), ahead, shape.norm_eps, 1 / math.sqrt(shape.head_dim),
             HEADS=shape.heads, KV_HEADS=shape.kv_heads, HALF=shape.head_dim // 2, QUERIES=self.queries,
             QP=_power(self.queries), MP=self._rows_padded, SPLITS=self._splits, BLOCK=64, PAGE=PAGE_TOKENS,
             NORM=layer.q_norm is not None, STAGES=2, PDL=self.dependent, num_warps=4, **self._pdl,
         )  # fmt: skip
 
-    def _many(self, rows: torch.Tensor, tokens: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+    def _many(self, rows: torch.Tensor, tokens: torch.Tensor, ahead: int) -> torch.Tensor:
         model, work = self.model, self.buffers
         layers: list[Layer] = list(model.layers)
         work.x.copy_(F.embedding(tokens.flatten(), model.embedding))
         add_norm(None, work.x, layers[0].input_norm, work.h, model.shape.norm_eps)
         for index, layer in enumerate(layers):
-            self._attend(index, layer, rows, positions, layer.qkv(work.h))
+            self._attend(index, layer, rows, ahead, layer.qkv(work.h))
             add_norm(layer.out(work.attended), work.x, layer.post_norm, work.h, model.shape.norm_eps)
             activation = swiglu(layer.gate_up(work.h))
             gain = layers[index + 1].input_norm if index + 1 < len(layers) else model.norm

@@ -87,7 +87,8 @@ def load(options: TorchOptions, source: ModelSource, context_tokens: int) -> Loa
         total = torch.cuda.get_device_properties(device).total_memory
         torch.cuda.set_per_process_memory_fraction(min(1.0, plan.limit / total), device)
     name, attend = attention.choose(options.attention, device)
-    flexible = name.startswith("flash")
+    # recorded prefills would keep dequantised matrices in a pool of their own
+    flexible = name.startswith("flash") and plan.quantization == "none"
     try:
         model = load_model(folder, shape, device, quantization=plan.quantization, context=context_tokens + 64)
         cache = KvCache(shape, plan.pages, model.dtype, device)

@@ -56,7 +56,8 @@ def plan_memory(
     def plan(quantization: Quantization) -> MemoryPlan | None:
         rest = limit - fixed - weight_bytes(shape, quantization, dtype)
         if quantization != "none":
-            rest -= 2 * shape.intermediate * shape.hidden * dtype.itemsize  # one matrix dequantised
+            # the largest matrix dequantised, once for each of prefills, steps and what is not recorded
+            rest -= 3 * 2 * shape.intermediate * shape.hidden * dtype.itemsize
         prefill = min(options.prefill_tokens, max(256, rest // 4 // per_token))
         pages = (rest - prefill * per_token) // per_page
         most = (

@@ -126,7 +126,8 @@ class Scheduler:
         while self._waiting and self._slots and backlog < self._prefill_tokens:
             priority, _, sequence = self._waiting[0]
             # a batch that is nearly full is topped up by several prompts at once: small prefills are slow
-            few = len(self._slots) < min(len(self._waiting), self._max_batch // 16)
+            # a batch is topped up when a good part of it is free, and then by many prompts at once
+            few = len(self._slots) < min(len(self._waiting), self._max_batch // 4)
             if few and priority == Priority.BATCH and self._decoding and not self._prefilling:
                 return
             matched = self._pool.match(sequence.prompt) if self._executor.shares_prefixes else []
@@ -175,7 +176,7 @@ class Scheduler:
         return True
 
     def _launch_step(self) -> bool:
-        if len(self._steps) >= FLIGHTS:
+        if len(self._steps) >= FLIGHTS or self._filling():
             return False
         rows = [s for s in self._decoding if s.promised < s.remaining]
         if not rows:
@@ -191,6 +192,11 @@ class Scheduler:
             sequence.flights += 1
         self._steps.append((pending, rows))
         return True
+
+    def _filling(self) -> bool:
+        # Steps of few rows cost nearly as much as those of many: where nobody waits for a first word, all
+        # prompts that find room are prefilled before anything is decoded.
+        return bool(self._prefilling) and all(s.priority == Priority.BATCH for s in self._decoding)
 
     def _land_prefill(self) -> None:
         pending, sequences = self._prefills.popleft()

@@ -113,31 +113,13 @@ def convert_gguf(gguf: Path) -> Path:
     with FileLock(f"{folder}.lock"):
         if (folder / "config.json").exists():
             return folder
-        import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from qsum_lsp.engines.torch.gguf_file import convert
 
         partial = folder.with_name(folder.name + ".partial")
         shutil.rmtree(partial, ignore_errors=True)
         try:
-            tokenizer = AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name)
-            model = AutoModelForCausalLM.from_pretrained(
-                str(gguf.parent), gguf_file=gguf.name, dtype=torch.bfloat16
-            )
-            # transformers refuses to save what it thinks is still quantised
-            model.hf_quantizer = None
-            if hasattr(model.config, "quantization_config"):
-                del model.config.quantization_config
-            model.generation_config.eos_token_id = _stop_ids(tokenizer)
-            model.save_pretrained(partial)
-            tokenizer.save_pretrained(partial)
-        except Exception as error:
+            convert(gguf, partial)
+        except (OSError, ValueError, KeyError) as error:
             raise EngineUnavailable(f"{gguf} could not be converted: {error}") from error
         partial.rename(folder)
     return folder
-
-
-def _stop_ids(tokenizer: object) -> list[int]:
-    known = tokenizer.get_vocab()  # type: ignore[attr-defined]
-    ids = {getattr(tokenizer, "eos_token_id", None)}
-    ids |= {known.get(token) for token in ("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<end_of_turn>")}
-    return sorted(number for number in ids if number is not None)

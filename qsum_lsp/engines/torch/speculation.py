@@ -49,6 +49,6 @@ class DraftModel:
         # one step more than drafts are wanted, so that the last draft's keys and values are known as well
         for ahead in range(count + 1):
             positions = (length[:, None] - 1 + ahead).clamp(max=self.state.context - 1)
-            token = self.forward(rows, token, positions).long()
+            token = self.forward(rows, token, positions, ahead).long()
             drafts.append(token)
         return torch.cat(drafts[:count], dim=1)

@@ -12,9 +12,14 @@ from qsum_lsp.engines.torch.state import DecodeState
 
 
 class Forward(Protocol):
-    """Computes the likeliest successors [B, Q] of tokens [B, Q] at positions [B, Q] of the slots ``rows`` [B]."""
+    """Computes the likeliest successors [B, Q] of tokens [B, Q] at positions [B, Q] of the slots ``rows`` [B].
 
-    def __call__(self, rows: torch.Tensor, tokens: torch.Tensor, positions: torch.Tensor) -> torch.Tensor: ...
+    The first position of each row is ``ahead`` after its last known token.
+    """
+
+    def __call__(
+        self, rows: torch.Tensor, tokens: torch.Tensor, positions: torch.Tensor, ahead: int = 0
+    ) -> torch.Tensor: ...
 
 
 class Drafter(Protocol):
@@ -40,7 +45,13 @@ class EagerForward:
         self._offsets = torch.arange(PAGE_TOKENS, device=state.device)
         self._seen = torch.arange(self.context, device=state.device)
 
-    def __call__(self, rows: torch.Tensor, tokens: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+    def __call__(
+        self,
+        rows: torch.Tensor,
+        tokens: torch.Tensor,
+        positions: torch.Tensor,
+        ahead: int = 0,  # noqa: ARG002 - the positions say it
+    ) -> torch.Tensor:
         state, model = self.state, self.model
         pages = state.table[rows, : self.context // PAGE_TOKENS].long()
         page = pages.gather(1, (positions // PAGE_TOKENS).clamp(max=pages.shape[1] - 1))

@@ -50,17 +50,33 @@ class ChatTokenizer:
             if config.get(name)
         }
 
+    def encode_chats(self, chats: Sequence[Sequence[Message]]) -> list[list[int] | EngineFailed]:
+        """Ids of whole prompts, ready for the answer; a thinking model is told not to think.
+
+        In place of a chat that the template refuses stands its failure.
+        """
+        found: list[list[int] | EngineFailed] = []
+        texts: list[str] = []
+        for messages in chats:
+            chat = [{"role": message.role, "content": message.content} for message in messages]
+            try:
+                text = self._template.render(
+                    messages=chat, add_generation_prompt=True, enable_thinking=False, **self._special
+                )
+            except TemplateError as error:
+                found.append(EngineFailed(f"The model's chat template refuses the messages: {error}"))
+            else:
+                found.append([])
+                texts.append(text)
+        encoded = iter(self._tokenizer.encode_batch_fast(texts, add_special_tokens=False))
+        return [next(encoded).ids if entry == [] else entry for entry in found]
+
     def encode_chat(self, messages: Sequence[Message]) -> list[int]:
-        """Ids of the whole prompt, ready for the answer; a thinking model is told not to think."""
-        chat = [{"role": message.role, "content": message.content} for message in messages]
-        try:
-            text = self._template.render(
-                messages=chat, add_generation_prompt=True, enable_thinking=False, **self._special
-            )
-        except TemplateError as error:
-            raise EngineFailed(f"The model's chat template refuses the messages: {error}") from error
-        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
-        return ids
+        """Ids of one whole prompt. Raises EngineFailed."""
+        (found,) = self.encode_chats([messages])
+        if isinstance(found, EngineFailed):
+            raise found
+        return found
 
     def count(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text, special tokens not counted."""

@@ -7,6 +7,13 @@ from qsum_lsp.engines.torch.kernels.linear import _let_go, _wait
 
 
 @triton.jit
+def _fetch(pointers):
+    tl.inline_asm_elementwise(
+        "prefetch.global.L2 [$1]; mov.u32 $0, 0;", "=r,l", [pointers], dtype=tl.int32, is_pure=False, pack=1
+    )
+
+
+@triton.jit
 def _normed(first, second, weight, d, HALF: tl.constexpr, eps):
     scale = tl.rsqrt((tl.sum(first * first, axis=1) + tl.sum(second * second, axis=1)) / (2 * HALF) + eps)[
         :, None
@@ -17,10 +24,10 @@ def _normed(first, second, weight, d, HALF: tl.constexpr, eps):
     )
 
 
-@triton.jit(do_not_specialize=["table_stride"])
+@triton.jit(do_not_specialize=["table_stride", "ahead"])
 def attend(
-    qkv, cos, sin, q_norm, k_norm, keys, values, table, positions, rows, out, part_acc, part_max, part_sum, counters,
-    table_stride, eps, scale,
+    qkv, cos, sin, q_norm, k_norm, keys, values, table, length, rows, out, part_acc, part_max, part_sum, counters,
+    table_stride, ahead, eps, scale,
     HEADS: tl.constexpr, KV_HEADS: tl.constexpr, HALF: tl.constexpr, QUERIES: tl.constexpr, QP: tl.constexpr,
     MP: tl.constexpr, SPLITS: tl.constexpr, BLOCK: tl.constexpr, PAGE: tl.constexpr, NORM: tl.constexpr,
     STAGES: tl.constexpr, PDL: tl.constexpr,
@@ -31,15 +38,15 @@ def attend(
     [B * QUERIES, HEADS * 2 HALF]. The last program of a row and head to arrive combines the parts.
     """
     _let_go(PDL)
-    _wait(PDL)
     batch = tl.program_id(0)
     head = tl.program_id(1)
     split = tl.program_id(2)
     GROUP: tl.constexpr = HEADS // KV_HEADS
     DIM: tl.constexpr = 2 * HALF
     WIDTH: tl.constexpr = (HEADS + 2 * KV_HEADS) * DIM
+    # rows, lengths, pages and earlier keys and values do not change during a step: they are read before the wait
     row = tl.load(rows + batch)
-    first_new = tl.load(positions + batch * QUERIES).to(tl.int32)
+    first_new = tl.load(length + row) - 1 + ahead
     total = first_new + QUERIES
     blocks = (total + BLOCK - 1) // BLOCK
     # at least two blocks a program: combining many parts costs more than a second block
@@ -47,6 +54,16 @@ def attend(
     parts = (blocks + each - 1) // each
     begin = split * each * BLOCK
     pages = table + row * table_stride
+    if PDL:
+        both_halves = tl.arange(0, 2) * HALF
+        for block in tl.static_range(2):
+            ahead_n = begin + block * BLOCK + tl.arange(0, BLOCK)
+            old = ahead_n < tl.minimum(first_new, begin + each * BLOCK)
+            early = tl.load(pages + ahead_n // PAGE, mask=old, other=0).to(tl.int64) * PAGE + ahead_n % PAGE
+            lines = (tl.where(old, early, 0) * (KV_HEADS * DIM) + head * DIM)[:, None] + both_halves[None, :]
+            _fetch(keys + lines)
+            _fetch(values + lines)
+    _wait(PDL)
     if split < parts:
         end = tl.minimum(total, begin + each * BLOCK)
         d = tl.arange(0, HALF)

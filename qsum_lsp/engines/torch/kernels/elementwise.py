@@ -123,7 +123,8 @@ def begin(
     QUERIES: tl.constexpr, QP: tl.constexpr, PDL: tl.constexpr,
 ):  # fmt: skip
     """The step's tokens [B, QUERIES] (the last known one, then the drafts) and their positions; a program a row."""
-    _let_go(PDL)
+    # Nothing may start before this kernel has ended: the attention reads lengths ahead of its own wait, and the
+    # step before may still be changing them.
     _wait(PDL)
     b = tl.program_id(0)
     row = tl.load(rows + b)
