@@ -94,7 +94,7 @@ class Session:
         self.text = text
         self.version = 1
         self.lines = heading_lines(text)
-        self.random = random.Random(7)  # noqa: S311
+        self.random = random.Random(7)
         client.notify(
             "textDocument/didOpen",
             {"textDocument": {"uri": uri, "languageId": "markdown", "version": 1, "text": text}},
@@ -247,7 +247,7 @@ async def measure(count: int, sections: int) -> dict[str, Any]:
                     "workspace/executeCommand",
                     {"command": "qsum.summarizeDocument", "arguments": [other.uri]},
                 )
-                while engine.script()["running"] < GENERATED:  # noqa: ASYNC110 — another process
+                while engine.script()["running"] < GENERATED:
                     await asyncio.sleep(0.1)
             result[label] = {
                 "hover": figures(await under_typing(long, long.hover, count)),

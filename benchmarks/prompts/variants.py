@@ -143,7 +143,7 @@ def neighbours(count: int, pages: Sequence[Page]) -> Callable[[Page], Messages]:
             for other in pages
             if other["repo"] == page.get("repo") and other["path"].rpartition("/")[0] != folder
         ]
-        random.Random(page["id"]).shuffle(others)  # noqa: S311
+        random.Random(page["id"]).shuffle(others)
         examples = [(other["title"], other["description"]) for other in others[:count]]
         return few(first(250), examples, UNDER_TITLE.replace(" of 8 to 20 words", ""))(page)
 
