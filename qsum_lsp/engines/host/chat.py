@@ -29,6 +29,7 @@ from qsum_lsp.errors import EngineUnavailable
 CLIENT_HEADER = b"x-qsum-client"
 _MAX_TOKENS_WHERE_UNSET = 256
 _SLOWEST_READER_SECONDS = 60.0
+_EVENT_SECONDS = 0.03  # each event costs both ends 0.2 ms, and no reader sees more than thirty a second
 
 
 class _Part(msgspec.Struct):
@@ -110,8 +111,8 @@ class ChatEndpoint:
             return
         client = _client_of(scope, body)
         self._clients.note(client)
-        pieces: asyncio.Queue[str] = asyncio.Queue()  # bounded by max_new_tokens
-        on_text = pieces.put_nowait if body.stream else _ignore
+        pieces = _Pieces()
+        on_text = pieces.add if body.stream else _ignore
         job = asyncio.create_task(
             self._scheduler.run(body.request(identity.context_tokens), client=client, on_text=on_text)
         )
@@ -143,7 +144,7 @@ class ChatEndpoint:
         await json_reply(answer)(scope, receive, send)
 
     async def _stream(
-        self, body: _ChatBody, job: asyncio.Task[Completion], pieces: asyncio.Queue[str], send: Send
+        self, body: _ChatBody, job: asyncio.Task[Completion], pieces: "_Pieces", send: Send
     ) -> None:
         """The status is sent with the first piece, so that a request that fails before has its own."""
         frame = self._frame("chat.completion.chunk")
@@ -151,12 +152,10 @@ class ChatEndpoint:
         if with_usage:
             frame["usage"] = None
         begun = False
-        while True:
-            texts = await _next_pieces(pieces, job)
-            if not texts:
-                break
+        job.add_done_callback(pieces.end)
+        while (text := await pieces.next()) is not None:
             events = b"" if begun else _event(frame, _delta({"role": "assistant", "content": ""}))
-            events += b"".join(_event(frame, _delta({"content": text})) for text in texts)
+            events += _event(frame, _delta({"content": text}))
             if not begun:
                 await _start_stream(send)
                 begun = True
@@ -226,23 +225,50 @@ def _client_of(scope: Scope, body: _ChatBody) -> str:
     return (body.user or "")[:64]
 
 
+class _Pieces:
+    """What an engine has written and nobody has read yet; ``max_new_tokens`` bounds it.
+
+    Pieces that come within ``_EVENT_SECONDS`` are handed on as one.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._texts: list[str] = []
+        self._ended = False
+        self._ready = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._not_before = self._loop.time()
+
+    def add(self, text: str) -> None:
+        """The next piece."""
+        self._texts.append(text)
+        if self._timer is None:
+            self._timer = self._loop.call_at(self._not_before, self._ready.set)
+
+    def end(self, _: object) -> None:
+        """There will be no more."""
+        self._ended = True
+        if self._timer is not None:
+            self._timer.cancel()
+        self._ready.set()
+
+    async def next(self) -> str | None:
+        """All the text that is there, once there is any; None when it has ended and all is read."""
+        await self._ready.wait()
+        if not self._texts:
+            return None
+        text = "".join(self._texts)
+        self._texts.clear()
+        self._timer = None
+        self._not_before = self._loop.time() + _EVENT_SECONDS
+        if not self._ended:
+            self._ready.clear()
+        return text
+
+
 async def _until_gone(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-async def _next_pieces(pieces: asyncio.Queue[str], job: asyncio.Task[Completion]) -> list[str]:
-    """All pieces that are there, at least one; empty when the job has ended and all are taken."""
-    if pieces.empty() and not job.done():
-        first = asyncio.ensure_future(pieces.get())
-        await asyncio.wait({first, job}, return_when=asyncio.FIRST_COMPLETED)
-        texts = [first.result()] if first.done() else []
-        first.cancel()
-    else:
-        texts = []
-    while not pieces.empty():
-        texts.append(pieces.get_nowait())
-    return texts
 
 
 async def _start_stream(send: Send) -> None:

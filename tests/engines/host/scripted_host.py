@@ -1,6 +1,7 @@
 """``python -m tests.engines.host.scripted_host NAME …``: the engine process around a scripted engine.
 
-Appends its process number to the file ``loads`` in QSUM_HOME when the engine loads.
+Appends its process number to the file ``loads`` in QSUM_HOME when the engine begins to load, and the time to
+``loaded`` when it has.
 """
 
 import argparse
@@ -44,6 +45,8 @@ class LoadingEngine(ScriptedEngine):
             await asyncio.sleep(self._load_seconds)
             if self._failure:
                 raise EngineUnavailable(self._failure)
+            with (home.home() / "loaded").open("a") as loaded:
+                loaded.write(f"{time.time()}\n")
             self._loaded = True
         if request.source.startswith("block"):
             time.sleep(float(request.source.split()[1]))  # noqa: ASYNC251 — an engine that hangs

@@ -93,6 +93,20 @@ async def test_the_openai_client_works(server: Server) -> None:
         assert answer.choices[0].message.content == "in parts."
 
 
+async def test_pieces_that_come_together_are_one_event(server: Server) -> None:
+    words = " ".join(["word"] * 300)
+    server.engine.answer = lambda _: words
+    server.engine.seconds_per_word = 0.0
+    sent = {"model": "scripted", "messages": MESSAGES, "stream": True, "max_tokens": 400}
+    async with server.client() as http:
+        lines = (await http.post("/v1/chat/completions", json=sent)).text.splitlines()
+    *events, end = [line.removeprefix("data: ") for line in lines if line]
+    deltas = [json.loads(event)["choices"][0]["delta"].get("content", "") for event in events]
+    assert end == "[DONE]"
+    assert "".join(deltas) == words
+    assert len(deltas) < 300
+
+
 async def test_health_and_metrics_tell_what_happened(server: Server) -> None:
     async with server.client() as http:
         await http.post("/v1/chat/completions", json={"model": "scripted", "messages": MESSAGES})

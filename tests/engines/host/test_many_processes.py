@@ -62,11 +62,15 @@ def test_ten_clients_at_the_same_instant_start_one_engine(engines: Engines, work
         name, at = f"{number:016x}", time.time() + 0.2
         for index, worker in enumerate(workers):
             worker.tell(
-                name=name, sources=sources(3, f"client {index}"), at=at, options={"load_seconds": 0.2}
+                name=name, sources=sources(3, f"client {index}"), at=at, options={"load_seconds": 1.0}
             )
-        for index, worker in enumerate(workers):
-            assert worker.answer().get("texts") == sentences(sources(3, f"client {index}"))
+        answers = [worker.answer() for worker in workers]
+        for index, answer in enumerate(answers):
+            assert answer.get("texts") == sentences(sources(3, f"client {index}"))
         assert len(engines.loads()) == number + 1
+        # Nobody waits longer than the load, from the start of the process on; twice that would be a second load.
+        load = engines.loaded_at() - at
+        assert max(answer["seconds"] for answer in answers) < 2 * load
         stop(engines, name)
 
 
