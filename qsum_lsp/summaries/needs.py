@@ -26,13 +26,14 @@ class Need(Generic[_T]):
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One prompt, and the key of its answer.
+    """One prompt, and the key of its answer from the engine with ``fingerprint``.
 
     ``final`` marks the answer that becomes the summary of ``node``, and not that of a chunk. An answer to a
     ``splittable`` one may be TOO_LONG; the others then fall back.
     """
 
     key: str
+    fingerprint: str
     node: Node
     prompt_input: PromptInput
     final: bool

@@ -224,7 +224,7 @@ class Recipe:
             fingerprint=self._fingerprint,
             content_digest=content or digest("content", prompt_input.markdown),
         )
-        return Ask(key, node, prompt_input, final=final, splittable=splittable)
+        return Ask(key, self._fingerprint, node, prompt_input, final=final, splittable=splittable)
 
 
 def _span(first: str, last: str) -> str:

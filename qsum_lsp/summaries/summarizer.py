@@ -91,10 +91,15 @@ class Summarizer:
 
     def _evaluation(self, options: SummaryOptions, on_done: Callable[[SectionSummary], None]) -> Evaluation:
         identity = self.engine.identity
+
+        def keep(key: str, value: str) -> None:
+            if self.engine.identity.fingerprint == identity.fingerprint:
+                self._shelf.put(key, value)
+
         recipe = Recipe(
             options,
             fingerprint=identity.fingerprint,
             context_tokens=identity.context_tokens,
-            keep=self._shelf.put,
+            keep=keep,
         )
         return Evaluation(recipe, self._shelf, on_done)

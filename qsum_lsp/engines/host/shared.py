@@ -55,6 +55,7 @@ class SharedEngine:
         self._name = f"{os.getpid()}-{secrets.token_hex(4)}"
         self._limiter = AdaptiveLimiter(start=_FEWEST_AT_ONCE, most=_MOST_AT_ONCE, hover_reserve=8)
         self._connection: Connection | None = None
+        self._known: Connection | None = None
         self._connecting: asyncio.Task[Connection] | None = None
         self._closing: set[asyncio.Task[None]] = set()
         self._watch: asyncio.Task[None] | None = None
@@ -115,6 +116,7 @@ class SharedEngine:
             try:
                 with connection.in_use():
                     result = await call(connection)
+                    await self._know(connection)
             except ConnectionLost as lost:
                 self._forget(connection)
                 losses += lost.may_have_run
@@ -150,6 +152,8 @@ class SharedEngine:
         elif error.code == "engine_unavailable":
             self._forget(connection)
             raise self._unavailable(message.removesuffix(" (HTTP 503)"))
+        elif error.code == "model_not_found" and self._known is not connection:
+            await self._know(connection)
         elif error.code in {"context_length_exceeded", "body_too_long"}:
             raise RequestTooLong(message)
         else:
@@ -206,6 +210,14 @@ class SharedEngine:
         task = asyncio.create_task(_close_when_unused(connection))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+
+    async def _know(self, connection: "Connection") -> None:
+        """Ask once which engine answers: where the memory was short, it is a smaller one than was expected."""
+        if self._known is not connection:
+            health = await connection.health()
+            if connection is self._connection:
+                self._take(health)
+                self._known = connection
 
     async def _watch_health(self) -> None:
         """While calls are under way: keep the status, and kill an engine that hangs."""

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import stat
+from dataclasses import replace
 
 import pytest
 
@@ -40,6 +41,16 @@ async def test_starts_the_engine_answers_and_streams(engines: Engines) -> None:
     assert len(engines.loads()) == 1
     with pytest.raises(EngineUnavailable):
         await engine.generate(ask())
+
+
+@pytest.mark.parametrize("model", ["scripted", "bigger"])
+async def test_a_smaller_engine_is_known_with_its_first_answer(engines: Engines, model: str) -> None:
+    engine = client(NAME)
+    engine._expected = replace(IDENTITY, model=model, fingerprint="bigger-1")
+    assert engine.identity.fingerprint == "bigger-1"
+    assert (await engine.generate(ask())).text == "alpha beta gamma."
+    assert engine.identity == IDENTITY
+    await engine.aclose()
 
 
 async def test_four_clients_share_one_load(engines: Engines) -> None:
