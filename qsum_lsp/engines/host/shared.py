@@ -107,7 +107,7 @@ class SharedEngine:
 
     async def _on_live_engine(self, call: "Callable[[Connection], Awaitable[_T]]") -> _T:
         """The result of ``call``; it is repeated where it was lost with the engine, handed back or turned away."""
-        losses = 0
+        lost_with: set[int] = set()  # a process that ends may take a connection, and break it, a second time
         for turn in range(_MOST_TURNS):
             connection = await self._connected()
             if self._watch is None or self._watch.done():
@@ -119,8 +119,9 @@ class SharedEngine:
                     await self._know(connection)
             except ConnectionLost as lost:
                 self._forget(connection)
-                losses += lost.may_have_run
-                await self._after_loss(losses, lost)
+                if lost.may_have_run:
+                    lost_with.add(connection.record.pid)
+                await self._after_loss(len(lost_with), lost)
             except StatusError as error:
                 await self._after_refusal(error, connection, turn)
             else:
