@@ -88,8 +88,8 @@ def test_vscode(
             seconds=_MODEL_SECONDS,
         )
         code.wait(lambda: code.page.locator(".notification-toast").count() == 0, "the progress to go")
-        code.put_cursor("Configure a mirror")
-        said = code.hover("Configure a mirror", containing="words")
+        code.put_cursor("Install the tool")
+        said = code.hover("Install the tool", containing="words")
         assert "qwen2.5-coder-0.5b" in said or "sentence of the text" in said
         code.page.wait_for_timeout(_FADE_MS)
         code.picture(pictures / place)

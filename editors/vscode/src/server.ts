@@ -1,16 +1,6 @@
 import { homedir } from "node:os";
 import * as vscode from "vscode";
-import {
-  CloseAction,
-  ErrorAction,
-  type ErrorHandler,
-  ExecuteCommandRequest,
-  LanguageClient,
-  type LanguageClientOptions,
-  RevealOutputChannelOn,
-  State,
-} from "vscode-languageclient/node";
-import { runWithProgress } from "./commandProgress";
+import type * as languageClient from "vscode-languageclient/node";
 import { findServer, NoServer, type ServerCommand } from "./findServer";
 import { SELECTOR } from "./languages";
 import { chosenSettings } from "./settings";
@@ -40,7 +30,7 @@ export class Server implements vscode.Disposable {
   private readonly stateChanged = new vscode.EventEmitter<ServerState>();
   private readonly statusChanged = new vscode.EventEmitter<ServerStatus>();
   private readonly summariesChanged = new vscode.EventEmitter<string>();
-  private client: LanguageClient | undefined;
+  private client: languageClient.LanguageClient | undefined;
   private current: ServerState = { kind: "stopped" };
   private queue: Promise<void> = Promise.resolve();
   private isRestartQueued = false;
@@ -87,7 +77,7 @@ export class Server implements vscode.Disposable {
     token?: vscode.CancellationToken,
   ): Promise<Result | undefined> {
     const client = this.client;
-    if (!client || client.state !== State.Running) {
+    if (!client?.isRunning()) {
       return undefined;
     }
     // An absent token would be sent as a second parameter.
@@ -106,7 +96,10 @@ export class Server implements vscode.Disposable {
     this.setState({ kind: "starting" });
     try {
       const server = await findServer(this.privateServer, this.log);
-      const client = new LanguageClient("qsum", "qsum", this.executable(server), this.clientOptions());
+      // Loaded only now, so that the extension is activated without it.
+      const library = await import("vscode-languageclient/node");
+      const { LanguageClient, State } = library;
+      const client = new LanguageClient("qsum", "qsum", this.executable(server), this.clientOptions(library));
       client.onDidChangeState(({ newState }) => {
         if (this.client !== client) {
           return;
@@ -138,7 +131,7 @@ export class Server implements vscode.Disposable {
   private async stopClient(): Promise<void> {
     const client = this.client;
     this.client = undefined;
-    if (client && client.state !== State.Stopped && client.state !== State.StartFailed) {
+    if (client?.needsStop()) {
       try {
         await client.dispose();
       } catch (error) {
@@ -153,11 +146,11 @@ export class Server implements vscode.Disposable {
     return { command: server.command, args: [...server.args, "lsp"], options: { cwd: homedir() } };
   }
 
-  private clientOptions(): LanguageClientOptions {
+  private clientOptions(library: typeof languageClient): languageClient.LanguageClientOptions {
     return {
       documentSelector: SELECTOR,
       outputChannel: this.log,
-      revealOutputChannelOn: RevealOutputChannelOn.Never,
+      revealOutputChannelOn: library.RevealOutputChannelOn.Never,
       initializationOptions: () => ({
         settings: chosenSettings(this.extension),
         statusNotifications: true,
@@ -165,7 +158,7 @@ export class Server implements vscode.Disposable {
         workspaceTrusted: vscode.workspace.isTrusted,
       }),
       initializationFailedHandler: () => false,
-      errorHandler: this.errorHandler(),
+      errorHandler: this.errorHandler(library),
       markdown: { isTrusted: false, supportHtml: false },
       middleware: {
         workspace: {
@@ -186,12 +179,13 @@ export class Server implements vscode.Disposable {
     if (!client) {
       return undefined;
     }
+    const { runWithProgress } = await import("./commandProgress");
     return runWithProgress(client, (token, workDoneToken) =>
-      client.sendRequest(ExecuteCommandRequest.type, { command, arguments: args, workDoneToken }, token),
+      client.sendRequest("workspace/executeCommand", { command, arguments: args, workDoneToken }, token),
     );
   }
 
-  private errorHandler(): ErrorHandler {
+  private errorHandler({ CloseAction, ErrorAction }: typeof languageClient): languageClient.ErrorHandler {
     return {
       error: () => ({ action: ErrorAction.Continue, handled: true }),
       closed: () => {
