@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from qsum_lsp.engines.protocol import Completion, EngineFailed, GenerationRequest, OnText, RequestTooLong
 from qsum_lsp.summaries.answer import TOO_LONG, Answer
-from qsum_lsp.summaries.clean import clean_summary
+from qsum_lsp.summaries.clean import clean_summary, description_of
 from qsum_lsp.summaries.fallback import extract
 from qsum_lsp.summaries.grounding import check_grounding
 from qsum_lsp.summaries.prompt import Prompt, PromptInput, build_prompt
@@ -100,13 +100,18 @@ class Answering:
         except EngineFailed:
             completion = await self._completion(request)
         headings = self._prompt_input.headings
-        return clean_summary(
+        language = guess_language(prompt.source)
+        text = clean_summary(
             completion.text,
             max_chars=self._prompt_input.max_chars,
             title=headings[-1] if headings else "",
-            language=guess_language(prompt.source),
+            language=language,
             whole=completion.finish_reason == "stop",
         )
+        # a site with a style of its own may want more than one sentence
+        if self._prompt_input.is_page and not self._prompt_input.page_style:
+            return description_of(text, language=language)
+        return text
 
     async def _completion(self, request: GenerationRequest) -> Completion:
         on_text, self._on_text = self._on_text, None

@@ -29,6 +29,7 @@ _AFTERTHOUGHT = re.compile(
     r"(?:,\s+(?:including|such as|as well as|along with|and also|with (?:a |an |the )?(?:focus|emphasis)|which|"
     r"where|while|so that|(?:and\s+)?\w{4,}ing\b)|;\s+|\s+[–—]\s+)"
 )
+_DESCRIPTION_WORDS = 20
 _SHORTEST_HEAD = 6  # words before an afterthought that make a sentence
 
 
@@ -56,6 +57,20 @@ def clean_summary(
             break
         sentences.append(ended)
     return " ".join(sentences) if sentences else ""
+
+
+def description_of(summary: str, *, language: str = "en") -> str:
+    """The first sentence of a cleaned ``summary``, without afterthoughts where it has over twenty words.
+
+    People write one sentence of 16 words over a page, and models add what else there is ("…, including …").
+    """
+    first = next(iter(split_sentences(summary, language)), "")
+    if len(first.split()) <= _DESCRIPTION_WORDS:
+        return first
+    heads = [first[: match.start()] for match in _AFTERTHOUGHT.finditer(first)]
+    heads = [head for head in heads if len(head.split()) >= _SHORTEST_HEAD]
+    short = [head for head in heads if len(head.split()) <= _DESCRIPTION_WORDS] or heads[:1]
+    return _ended(short[-1].rstrip(" ,;"), language) or first if short else first
 
 
 def _plain(raw: str) -> str:

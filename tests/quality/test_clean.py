@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qsum_lsp.summaries.clean import clean_summary
+from qsum_lsp.summaries.clean import clean_summary, description_of
 
 PAGES = Path(__file__).parent.parent / "data" / "docs-dev.jsonl"
 
@@ -115,3 +115,18 @@ def test_descriptions_by_people_stay_as_they_are() -> None:
         if cleaned.rstrip(".") != written.rstrip("."):
             changed.append(cleaned)
     assert len(changed) <= 6, changed
+
+
+def test_the_description_of_a_page_is_one_short_sentence() -> None:
+    long = (
+        "Overview of the releases of the database, including release schedules, major versions, patch releases, "
+        "supported releases, archived releases, licenses, and next steps. More follows."
+    )
+    assert description_of(long) == "Overview of the releases of the database."
+    assert (
+        description_of("Sorts files, including hidden ones. It is fast.")
+        == "Sorts files, including hidden ones."
+    )
+    unbroken = " ".join(["word"] * 30) + "."
+    assert description_of(unbroken) == unbroken
+    assert description_of("") == ""
