@@ -17,12 +17,19 @@ import time
 from pathlib import Path
 from typing import Any
 
+from qsum_lsp.document import parse
+from qsum_lsp.engines.remote import RemoteEngine
+from qsum_lsp.service import summary_options
+from qsum_lsp.settings import Settings
+from qsum_lsp.store import Store
+from qsum_lsp.summaries import Summarizer
+from tests.scripted_engine import ScriptedEngine
 from tests.scripted_server import ScriptedServer
 
 SECTIONS = 5000
 TYPING_SECONDS = 0.12  # between keys: eight a second
-SLOW_SECONDS_A_WORD = 2.0
-GENERATED = 64
+SECONDS_A_WORD = 0.25
+GENERATED = 3000  # more than are done meanwhile; 64 of them are under way at any time
 
 
 class Client:
@@ -70,13 +77,16 @@ class Client:
                         future.set_result(message["result"])
 
 
-def page(sections: int, words: int) -> str:
-    """A page with a heading every few lines, every section with words of its own."""
+def page(sections: int, words: int, seed: int = 1) -> str:
+    """A page with a heading every few lines; each section says something else."""
+    chosen = random.Random(seed)
+    syllables = ("ba", "ko", "ri", "mel", "tan", "su", "dor", "ve", "lin", "po", "gra", "sek")
+    vocabulary = ["".join(chosen.choices(syllables, k=3)) for _ in range(3000)]
     parts = ["# Reference\n\nWhat every option does.\n"]
     for index in range(1, sections):
         level = "##" if index % 20 == 1 else "###"
-        text = " ".join(f"Option {index} sets what part {index + word} does." for word in range(words // 8))
-        parts.append(f"{level} Option {index}\n\n{text}\n")
+        sentences = [" ".join(chosen.choices(vocabulary, k=8)).capitalize() + "." for _ in range(words // 8)]
+        parts.append(f"{level} Option {index}\n\n{' '.join(sentences)}\n")
     return "\n".join(parts)
 
 
@@ -211,6 +221,15 @@ async def start_server(
     return client, process, milliseconds
 
 
+async def fill_store(home: str, settings: dict[str, Any], text: str) -> None:
+    """Put summaries of all sections into the cache, as the server's engine would have made them."""
+    engine = ScriptedEngine()
+    engine.identity = RemoteEngine(Settings(**settings)).identity
+    store = Store(Path(home, "store", "summaries.sqlite3"))
+    await Summarizer(engine, store).summarize(parse(text), summary_options(Settings(**settings)))
+    store.close()
+
+
 async def stop_server(client: Client, process: asyncio.subprocess.Process) -> None:
     """End the session as an editor does."""
     await client.ask("shutdown", None)
@@ -233,22 +252,17 @@ async def measure(count: int, sections: int) -> dict[str, Any]:
         medium = Session(client, f"{folder}/medium.md", page(900, 32)[:200_000])
         result["bytes"] = len(long.text.encode())
         for session in (long, medium):
-            answer = await client.ask(
-                "workspace/executeCommand", {"command": "qsum.summarizeDocument", "arguments": [session.uri]}
-            )
-            assert answer["summary"], answer
+            await fill_store(home, settings, session.text)
         for label in ("idle", "generating"):
             if label == "generating":
-                engine.change(seconds_per_word=SLOW_SECONDS_A_WORD)
-                other = Session(
-                    client, f"{folder}/other.md", page(GENERATED + 40, 40).replace("Option", "Switch")
-                )
+                engine.change(seconds_per_word=SECONDS_A_WORD)
+                other = Session(client, f"{folder}/other.md", page(GENERATED, 40, seed=2))
                 generating = client.start(
                     "workspace/executeCommand",
                     {"command": "qsum.summarizeDocument", "arguments": [other.uri]},
                 )
-                while engine.script()["running"] < GENERATED:
-                    await asyncio.sleep(0.1)
+                await asyncio.sleep(5)  # until it is in full swing
+            print(f"measuring, {label}", file=sys.stderr, flush=True)
             result[label] = {
                 "hover": figures(await under_typing(long, long.hover, count)),
                 "codeAction": figures(await under_typing(long, long.code_action, count)),

@@ -36,7 +36,7 @@ async def code_actions(
         snapshot = ls.documents.get(params.text_document.uri)
         if snapshot is None:
             return []
-        page = await ls.pages.look(snapshot, ls.settings(snapshot.uri))
+        page = await ls.pages.look_soon(snapshot, ls.settings(snapshot.uri))
         offers = _offers(ls, snapshot, page, params)
         if params.context.only is not None:
             offers = [

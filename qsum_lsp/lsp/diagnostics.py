@@ -56,7 +56,7 @@ async def _hints(ls: QsumServer, snapshot: Snapshot) -> list[types.Diagnostic]:
         return []
     return [
         types.Diagnostic(
-            range=ls.positions(snapshot).range(page.start, page.end),
+            range=ls.positions(snapshot.lines).range(page.start, page.end),
             severity=types.DiagnosticSeverity.Hint,
             code=code,
             source=SOURCE,

@@ -69,20 +69,16 @@ class Snapshot:
         section = self.section_at(line)
         if section is None or section.level == 0:
             return None
-        return section if line + 1 <= self.lines.line_at(max(section.content_start - 1, 0)) else None
+        return section if line < section.line - 1 + len(self.heading_lines(section)) else None
+
+    def heading_lines(self, section: Section) -> LineTable:
+        """The lines of a heading alone, which begins at its first line's start; cheaper than ``lines``."""
+        return LineTable(self.text[section.start : section.content_start].rstrip("\r\n"))
 
     def section(self, section_id: str) -> Section | None:
         """The section with that id."""
-        found: Section | None = None
-        siblings = self.document.sections
-        prefix = ""
-        for part in section_id.split("."):
-            prefix = f"{prefix}.{part}" if prefix else part
-            found = next((sibling for sibling in siblings if sibling.id == prefix), None)
-            if found is None:
-                return None
-            siblings = found.children
-        return found
+        path = self._path(section_id)
+        return path[-1] if path else None
 
     def text_of(self, section_id: str) -> str:
         """What the summary of the section is made from; for the page all below the front matter."""
@@ -91,9 +87,20 @@ class Snapshot:
 
     def titles(self, section: Section) -> tuple[str, ...]:
         """The titles from the top down to ``section``: what names it when its position changes."""
-        ids = section.id.split(".")
-        found = (self.section(".".join(ids[: length + 1])) for length in range(len(ids)))
-        return tuple(ancestor.title for ancestor in found if ancestor)
+        return tuple(ancestor.title for ancestor in self._path(section.id))
+
+    def _path(self, section_id: str) -> list[Section]:
+        """The sections from the top down to the one with that id; empty where there is none."""
+        siblings = self.document.sections
+        first = 0 if siblings and siblings[0].level == 0 else 1  # the number of the first sibling
+        path: list[Section] = []
+        for part in section_id.split("."):
+            index = int(part) - first if part.isdecimal() and len(part) < 10 else -1
+            if not 0 <= index < len(siblings):
+                return []
+            path.append(siblings[index])
+            siblings, first = siblings[index].children, 1
+        return path
 
 
 class OpenDocuments:

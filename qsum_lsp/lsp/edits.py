@@ -32,7 +32,9 @@ def insertion(snapshot: Snapshot, section: Section, summary: str) -> TextEdit:
 
 def workspace_edit(ls: QsumServer, snapshot: Snapshot, edit: TextEdit) -> types.WorkspaceEdit:
     """``edit`` for the version of ``snapshot``."""
-    change = types.TextEdit(range=ls.positions(snapshot).range(edit.start, edit.end), new_text=edit.new_text)
+    change = types.TextEdit(
+        range=ls.positions(snapshot.lines).range(edit.start, edit.end), new_text=edit.new_text
+    )
     if not ls.client.takes_versioned_edits:
         return types.WorkspaceEdit(changes={snapshot.uri: [change]})
     document = types.OptionalVersionedTextDocumentIdentifier(uri=snapshot.uri, version=snapshot.version)

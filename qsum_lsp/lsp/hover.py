@@ -19,10 +19,13 @@ async def hover(ls: QsumServer, params: types.HoverParams) -> types.Hover | None
             return None
         text = await _text(ls, snapshot, section)
         kind = types.MarkupKind.Markdown if ls.client.shows_markdown else types.MarkupKind.PlainText
-        heading_end = snapshot.lines.end(snapshot.lines.line_at(max(section.content_start - 1, 0)))
+        heading = snapshot.heading_lines(section)
+        span = ls.positions(heading).range(0, len(heading.text))
+        for place in (span.start, span.end):
+            place.line += section.line - 1
         return types.Hover(
             contents=types.MarkupContent(kind=kind, value=text),
-            range=ls.positions(snapshot).range(section.start, heading_end),
+            range=span,
         )
 
 

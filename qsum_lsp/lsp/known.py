@@ -1,8 +1,10 @@
 """What the server has seen of each document's summaries, so that it can tell stale ones from missing ones."""
 
 from collections import OrderedDict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from qsum_lsp.document import Section
 from qsum_lsp.lsp.documents import Snapshot
 from qsum_lsp.summaries import PAGE, SectionSummary
 
@@ -51,8 +53,8 @@ class KnownSummaries:
         if not names:
             return []
         found = []
-        for section in snapshot.document.walk():
-            known = names.get(snapshot.titles(section))
+        for titles, section in _named(snapshot.document.sections, ()):
+            known = names.get(titles)
             if known is not None and known.text_hash != hash(snapshot.document.text_of(section)):
                 found.append(section.id)
         page = names.get(())
@@ -71,6 +73,14 @@ class KnownSummaries:
             self._by_uri.clear()
         else:
             self._by_uri.pop(uri, None)
+
+
+def _named(sections: Iterable[Section], above: Name) -> Iterator[tuple[Name, Section]]:
+    """All sections with their names, in document order."""
+    for section in sections:
+        name = (*above, section.title)
+        yield name, section
+        yield from _named(section.children, name)
 
 
 def _name(snapshot: Snapshot, section_id: str) -> Name | None:

@@ -25,7 +25,7 @@ async def outline(ls: QsumServer, params: Any) -> PlainJson:
         except QsumError as error:
             found, message = {}, str(error)
         running = ls.work.ids(snapshot.uri)
-        positions = ls.positions(snapshot)
+        positions = ls.positions(snapshot.lines)
         sections = []
         for section in snapshot.document.walk():
             heading_end = snapshot.lines.end(snapshot.lines.line_at(max(section.content_start - 1, 0)))

@@ -1,7 +1,7 @@
 """The front-matter summary of an open page: its key, its state, and whether anybody expects one."""
 
-import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +13,8 @@ from qsum_lsp.lsp.backend import Backend
 from qsum_lsp.lsp.documents import Snapshot
 from qsum_lsp.settings import Settings
 
-_log = logging.getLogger(__name__)
-
 _NEIGHBOURS_SECONDS = 60.0  # so long what was read of the pages around is taken to hold
+_LONGEST_LINE = 1000  # of a hint's range; a table of all lines would cost too much at each key
 _NOWHERE = Path("/untitled/untitled.md")
 
 
@@ -78,6 +77,14 @@ class PageSummaries:
         text, found = self._last.get(snapshot.uri, (None, None))
         return found if text == snapshot.text else None
 
+    async def look_soon(self, snapshot: Snapshot, settings: Settings) -> PageSummary:
+        """As ``look``, at once where the document was looked at before: what its neighbours do is taken to hold."""
+        _, last = self._last.get(snapshot.uri, (None, None))
+        if last is None or last.error:
+            return await self.look(snapshot, settings)
+        known = self.known(snapshot)
+        return known or _look(snapshot, last.key, lambda: last.is_expected)
+
     async def look(self, snapshot: Snapshot, settings: Settings) -> PageSummary:
         """What is to be said of the page's summary."""
         known = self.known(snapshot)
@@ -86,17 +93,24 @@ class PageSummaries:
         if time.monotonic() - self._read_at > _NEIGHBOURS_SECONDS:
             self.read_again()
         neighbours = self._neighbours
-        found = await self._backend.off_thread(lambda: _look(snapshot, settings, neighbours))
+        found = await self._backend.off_thread(lambda: _look_around(snapshot, settings, neighbours))
         self._last[snapshot.uri] = (snapshot.text, found)
         return found
 
 
-def _look(snapshot: Snapshot, settings: Settings, neighbours: Neighbours) -> PageSummary:
+def _look_around(snapshot: Snapshot, settings: Settings, neighbours: Neighbours) -> PageSummary:
+    path = snapshot.path
+    try:
+        key = neighbours.key(path or _NOWHERE, snapshot.page, settings)
+    except FrontMatterError:
+        key = ""  # it cannot be read under any key
+    return _look(snapshot, key, lambda: path is not None and neighbours.keep_summaries(path, key))
+
+
+def _look(snapshot: Snapshot, key: str, do_neighbours: Callable[[], bool]) -> PageSummary:
     path = snapshot.path or _NOWHERE
-    first_line = snapshot.lines.end(1)
     try:
         page = snapshot.page
-        key = neighbours.key(path, page, settings)
         entry = page.entry(key)
         report = PageReport(
             path=snapshot.name,
@@ -105,16 +119,15 @@ def _look(snapshot: Snapshot, settings: Settings, neighbours: Neighbours) -> Pag
             summary=(entry.text or "") if entry else "",
             line=page.line(entry.start) if entry else 1,
         )
-        is_expected = entry is not None or (
-            snapshot.path is not None and neighbours.keep_summaries(path, key)
-        )
     except FrontMatterError as error:
         start, end = snapshot.lines.start(error.line), snapshot.lines.end(error.line)
         checked = CheckedPage(path=path, page=None, report=PageReport(path=snapshot.name))
         return PageSummary(checked=checked, start=start, end=end, is_expected=False, error=error.reason)
-    start, end = 0, first_line
+    start, end = 0, len(snapshot.text[:_LONGEST_LINE].replace("\r", "\n").partition("\n")[0])
     if entry is not None and page.front_matter is not None:
         start = page.front_matter.content_start + entry.start
         end = page.front_matter.content_start + entry.end
     checked = CheckedPage(path=path, page=page, report=report)
-    return PageSummary(checked=checked, start=start, end=end, is_expected=is_expected)
+    return PageSummary(
+        checked=checked, start=start, end=end, is_expected=entry is not None or do_neighbours()
+    )

@@ -10,6 +10,7 @@ from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
 from qsum_lsp import __version__
+from qsum_lsp.document import LineTable
 from qsum_lsp.engines.protocol import EngineIdentity, Priority
 from qsum_lsp.errors import EngineUnavailable, QsumError
 from qsum_lsp.lsp.backend import Backend
@@ -76,10 +77,10 @@ class QsumServer(LanguageServer):
         """Show a message that answers what the user did."""
         self.window_show_message(types.ShowMessageParams(type=types.MessageType.Info, message=message))
 
-    def positions(self, snapshot: Snapshot) -> Positions:
-        """Positions in ``snapshot`` as the client counts them."""
+    def positions(self, lines: LineTable) -> Positions:
+        """Positions in the text of ``lines`` as the client counts them."""
         encoding = self.workspace.position_encoding or types.PositionEncodingKind.Utf16
-        return Positions(snapshot.lines, encoding)
+        return Positions(lines, encoding)
 
     def settings(self, uri: str) -> Settings:
         """The settings of a document."""
