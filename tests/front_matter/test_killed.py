@@ -14,6 +14,8 @@ from qsum_lsp.cli.main import run
 from tests.scripted_engine import ScriptedEngine
 
 RUNS = 200
+
+pytestmark = pytest.mark.timeout(900)  # a fork, a kill and two reads each, on any machine
 PAGES = 4
 
 
