@@ -29,7 +29,7 @@ from tests.scripted_server import ScriptedServer
 SECTIONS = 5000
 TYPING_SECONDS = 0.12  # between keys: eight a second
 SECONDS_A_WORD = 0.25
-GENERATED = 3000  # more than are done meanwhile; 64 of them are under way at any time
+GENERATED = 3000  # more than are done meanwhile; the client adapts how many are at the engine
 
 
 class Client:
