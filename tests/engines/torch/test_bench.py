@@ -1,0 +1,30 @@
+"""``qsum bench`` on a tiny model: rows, files, and the measure of quality."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from qsum_lsp.cli import bench as module
+from tests.engines.torch.tiny import save_model
+
+
+def test_rows_and_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(module, "LENGTHS", {"short": 10, "medium": 20, "long": 40})
+    folder = save_model(tmp_path / "model", "qwen2")
+    arguments = ["--model", str(folder), "--engine", "torch", "--only", "no compile", "--out", "out"]
+    run = CliRunner().invoke(module.bench, arguments, catch_exceptions=False)
+    assert run.exit_code == 0, run.output
+    (row,) = json.loads(Path("out/bench.json").read_text(encoding="utf-8"))
+    assert row["name"] == "no compile"
+    assert row["lengths"]["medium"]["tok/s"] > 0
+    assert "fp4" in row["detail"]
+    assert "| no compile |" in Path("out/bench.md").read_text(encoding="utf-8")
+    assert "no compile" in Path("out/bench.svg").read_text(encoding="utf-8")
+
+
+def test_rouge_l() -> None:
+    assert module.rouge_l("the cat sat down", "the cat lay down") == pytest.approx(0.75)
+    assert module.rouge_l("one", "") == 0.0
