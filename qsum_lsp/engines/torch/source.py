@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from qsum_lsp import home
+from qsum_lsp import home, models
 from qsum_lsp.errors import EngineUnavailable
 
 CONVERTED = "qsum-converted-1"
@@ -33,12 +33,13 @@ class ModelSource:
             if not given.exists():
                 raise EngineUnavailable(f"There is no model file {given}.")
             return cls(given.stem if given.is_file() else given.name, given)
-        pulled = home.models_folder() / name
-        if pulled.is_dir():
-            files = sorted(pulled.glob("*.gguf"))
-            return cls(name, files[0] if files else pulled)
+        if any(entry.alias == name for entry in models.catalogue()):
+            located = models.locate(name)
+            if located is None:
+                raise EngineUnavailable(f"The model {name!r} is not here. Run: qsum models pull {name}")
+            return cls(name, located)
         if "/" not in name:
-            raise EngineUnavailable(f"The model {name!r} is not here. Run: qsum models pull {name}")
+            raise EngineUnavailable(f"There is no model {name!r}; `qsum models list` shows the known ones.")
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import LocalEntryNotFoundError
 

@@ -13,6 +13,7 @@ from qsum_lsp.engines.torch.executor import Pending
 from qsum_lsp.engines.torch.runner import Runner
 from qsum_lsp.engines.torch.source import ModelSource
 from qsum_lsp.errors import EngineUnavailable
+from qsum_lsp.models import catalogue
 from tests.engines.torch.tiny import answer, options, reference, request, tokens, words
 
 NEW = 20
@@ -169,8 +170,10 @@ async def test_too_little_memory_is_said(qwen: Path) -> None:
 
 
 def test_models_that_are_not_here(tmp_path: Path) -> None:
-    with pytest.raises(EngineUnavailable, match="qsum models pull"):
+    with pytest.raises(EngineUnavailable, match="qsum models list"):
         ModelSource.find("no-such-alias")
+    with pytest.raises(EngineUnavailable, match="qsum models pull"):
+        ModelSource.find(catalogue()[0].alias)
     source = ModelSource.find("nobody/nothing")
     with pytest.raises(EngineUnavailable, match="QSUM_OFFLINE"):
         source.fetch()
