@@ -124,6 +124,7 @@ class TorchEngine:
             device=str(loaded.device),
             running=scheduler.running,
             waiting=scheduler.waiting,
+            slots=self.options.max_batch,
             memory_bytes=torch.cuda.memory_reserved(loaded.device) if cuda else None,
             tokens_per_second=self._speed,
             detail=detail,

@@ -137,6 +137,7 @@ async def test_status_and_identity(qwen: Path) -> None:
     assert await engine.count_tokens(["w1 w2 w3", ""]) == [3, 0]
     status = engine.status()
     assert status.state == "ready"
+    assert status.slots == engine.options.max_batch
     assert "sdpa" in status.detail
     await engine.aclose()
     with pytest.raises(EngineUnavailable):
