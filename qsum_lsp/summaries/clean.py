@@ -19,6 +19,7 @@ _EMPHASIS = re.compile(r"(?<![\w*])([*_])(?=\S)([^*_\n]+?)(?<=\S)\1(?![\w*])")
 _CODE = re.compile(r"`+([^`\n]*)`+")
 _LOOSE_MARK = re.compile(r"(?<=\w) ([.,;!?])(?=\s|$)")
 _END = re.compile(r"[.!?…。！？．।؟։][\"'”’»)\]」』）]*$")
+_SENTENCE_END = re.compile(r"[.!?](?:\s|$)")
 _ABRUPT = re.compile(
     r"(?:[,;:–—(-]|\b(?:a|an|the|of|and|or|to|for|with|in|on|by|as|at|from|that|which|is|are|its|their|your|such))$",
     re.IGNORECASE,
@@ -38,13 +39,13 @@ def clean_summary(
 ) -> str:
     """Plain prose of whole sentences within ``max_chars``, or empty where nothing usable is left.
 
-    Markdown, links, images, HTML and control characters go; so do openings such as "This section", labels and a
-    repeated ``title`` before a colon. A last sentence without an end is dropped where others remain; a first one
+    Markdown, links, images, HTML and control characters go; so do openings such as "This section", labels, a copied
+    heading path and a repeated ``title`` before a colon. A last sentence without an end is dropped where others remain; a first one
     that is too long, or broken off since the answer is not ``whole``, ends before an afterthought. Nothing is added
     but a full stop.
     """
     sentences: list[str] = []
-    text = without_opening(_plain(raw), title=title, language=language)
+    text = without_opening(_without_path(_plain(raw), title), title=title, language=language)
     found = split_sentences(text, language)
     if len(found) > 1 and not _END.search(found[-1]):
         found.pop()
@@ -86,6 +87,12 @@ def _plain(raw: str) -> str:
         if unicodedata.category(character) != "Cf" or character in "\u200c\u200d"
     )
     return _LOOSE_MARK.sub(r"\1", " ".join(text.split()))
+
+
+def _without_path(text: str, title: str) -> str:
+    """``text`` without the headings above ``title``, which small models copy: "Guide > Install covers …"."""
+    path, found, rest = text.partition(f" > {title}")
+    return title + rest if title and found and not _SENTENCE_END.search(path) else text
 
 
 def _ended(sentence: str, language: str) -> str:

@@ -76,6 +76,14 @@ def test_a_title_before_the_summary_goes() -> None:
     assert clean_summary(raw, max_chars=99, title="Locks") == "Use locks to share."
 
 
+def test_a_copied_heading_path_goes() -> None:
+    raw = "A guide to Quayside v1.2 > Mirrors > Configure a mirror includes setting up the upstream registry."
+    cleaned = "Configure a mirror includes setting up the upstream registry."
+    assert clean_summary(raw, max_chars=280, title="Configure a mirror") == cleaned
+    told = "Sorts files first. Then a > b holds."
+    assert clean_summary(told, max_chars=280, title="b") == told
+
+
 def test_whole_sentences_within_the_limit() -> None:
     text = "The cache keeps tokens for a while. It forgets them on a restart. Nobody can read it."
     assert (
