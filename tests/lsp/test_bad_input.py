@@ -1,6 +1,7 @@
 """Whatever comes in and whatever the engine does: each request is answered, and the server goes on."""
 
 import asyncio
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,7 @@ async def test_malformed_requests_are_refused_and_the_server_goes_on(
 
 async def test_requests_before_the_start_are_refused(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
-        "python", "-m", "qsum_lsp", "lsp", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+        sys.executable, "-m", "qsum_lsp", "lsp", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )
     assert process.stdin is not None
     assert process.stdout is not None

@@ -75,7 +75,7 @@ async def test_a_page_is_summarised_once_and_an_edit_costs_its_path(engine: Llam
     assert all(summary.text and len(summary.text) <= 280 for summary in result.summaries.values())
     assert result.summaries["1.3"].source == "verbatim"
     assert "model" in {summary.source for summary in result.summaries.values()}
-    assert {"1", "1.1", "1.2", "1.4", PAGE} == set(streamed)
+    assert {"1", "1.1", "1.2", "1.4"} == set(streamed)  # the page says itself what it is about
     assert result.usage.new_tokens > 50
 
     again = await Summarizer(engine, store).summarize(document, OPTIONS)
