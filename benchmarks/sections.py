@@ -3,7 +3,7 @@
     python benchmarks/sections.py MODEL.gguf [--rounds N] [--threads N]
 
 Compares, with the same prompts, file and threads: the plain way (one slot, no prompt cache), xllamacpp's defaults (one
-slot that remembers its last prompt), and the engine. Loading is not counted. The ways take turns within one
+slot that remembers its last prompt), and the engine, which also ends an answer where the summary is full. Loading is not counted. The ways take turns within one
 run, and only ratios mean anything: they are of the sums over all rounds. Beside the seconds stands the processor time
 of the model process, which a busy machine changes less; with several threads it counts their waiting too.
 """
@@ -22,9 +22,11 @@ import psutil
 from qsum_lsp.engines.llama import LlamaEngine
 from qsum_lsp.engines.llama.threads import default_threads
 from qsum_lsp.engines.protocol import GenerationRequest
+from qsum_lsp.summaries.clean import clean_summary
 from qsum_lsp.summaries.prompt import Prompt, PromptInput, build_prompt
 
 PAGE = Path(__file__).parent / "data" / "page.md"
+_MAX_CHARS = 280
 
 
 def prompts(round_number: int) -> list[Prompt]:
@@ -35,7 +37,7 @@ def prompts(round_number: int) -> list[Prompt]:
             PromptInput(
                 headings=(title.strip("# \n"), section.partition("\n")[0]),
                 markdown=f"Release {round_number}. " + section.partition("\n")[2].strip(),
-                max_chars=280,
+                max_chars=_MAX_CHARS,
             )
         )
         for section in sections
@@ -110,7 +112,10 @@ async def engine_run(engine: LlamaEngine, page: list[Prompt]) -> tuple[float, li
         *(
             engine.generate(
                 GenerationRequest(
-                    messages=prompt.messages, source=prompt.source, max_new_tokens=prompt.max_new_tokens
+                    messages=prompt.messages,
+                    source=prompt.source,
+                    max_new_tokens=prompt.max_new_tokens,
+                    enough_chars=prompt.enough_chars,
                 )
             )
             for prompt in page
@@ -147,11 +152,14 @@ async def compare(model: str, *, threads: int, rounds: int) -> None:
         }
         for name, (seconds, _) in timed.items():
             totals[name] += seconds
-        same = sum(one == other for one, other in zip(timed["plain"][1], timed["engine"][1], strict=True))
+        same = sum(
+            clean_summary(one, max_chars=_MAX_CHARS) == clean_summary(other, max_chars=_MAX_CHARS)
+            for one, other in zip(timed["plain"][1], timed["engine"][1], strict=True)
+        )
         print(
             f"round {number}: "
             + ", ".join(f"{name} {seconds:.1f} s" for name, (seconds, _) in timed.items())
-            + f"; ratio {timed['engine'][0] / timed['plain'][0]:.2f}; {same} of {len(page)} answers equal",
+            + f"; ratio {timed['engine'][0] / timed['plain'][0]:.2f}; {same} of {len(page)} summaries equal",
             flush=True,
         )
     print(

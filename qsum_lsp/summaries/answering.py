@@ -91,7 +91,10 @@ class Answering:
     async def _text(self, prompt: Prompt) -> str:
         """The cleaned text, empty where nothing is usable. A request that fails is repeated once."""
         request = GenerationRequest(
-            messages=prompt.messages, source=prompt.source, max_new_tokens=prompt.max_new_tokens
+            messages=prompt.messages,
+            source=prompt.source,
+            max_new_tokens=prompt.max_new_tokens,
+            enough_chars=prompt.enough_chars,
         )
         try:
             completion = await self._completion(request)

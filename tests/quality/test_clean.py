@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qsum_lsp.summaries.clean import clean_summary, description_of
+from qsum_lsp.summaries.prompt import PromptInput, build_prompt
 
+SENTENCES = [
+    "The queue delivers every message at least once, and handlers must be idempotent.",
+    "A message that fails five times goes to the dead-letter queue of its topic, with the last error.",
+    "There is no order between keys.",
+    "Version 1.3 of the protocol is required, e.g. for tokens, since older versions cannot renew them.",
+    "Tokens are kept for 15 min. unless configured otherwise, which the administrators of a tenant may do at any time.",
+    "Use `queue verify` every quarter.",
+]
 PAGES = Path(__file__).parent.parent / "data" / "docs-dev.jsonl"
 
 
@@ -112,6 +121,24 @@ def test_any_answer_gives_one_plain_line_within_the_limit(raw: str, max_chars: i
     assert len(cleaned) <= max_chars
     assert cleaned == " ".join(cleaned.split())
     assert not re.search(r"[\x00-\x1f\u2028\u202e]|`|\*\*", cleaned)
+
+
+@given(
+    st.lists(st.sampled_from(SENTENCES), min_size=4, max_size=12),
+    st.sampled_from(["", "This section provides a detailed overview of ", "Guide > Install: ", "Install: "]),
+    st.integers(120, 280),
+    st.integers(1, 12),
+)
+def test_what_comes_after_enough_characters_changes_nothing(
+    sentences: list[str], opening: str, max_chars: int, more: int
+) -> None:
+    """Engines end an answer at ``Prompt.enough_chars``."""
+    prompt = build_prompt(PromptInput(headings=("Guide", "Install"), markdown="x", max_chars=max_chars))
+    raw = opening + " ".join(sentences)
+    ended = raw[: prompt.enough_chars + more]
+    whole = clean_summary(raw, max_chars=max_chars, title="Install")
+    assert clean_summary(ended, max_chars=max_chars, title="Install", whole=ended == raw) == whole
+    assert whole
 
 
 def test_descriptions_by_people_stay_as_they_are() -> None:

@@ -50,24 +50,25 @@ class _StreamOptions(msgspec.Struct):
     include_usage: bool = False
 
 
-_Tokens = Annotated[int, msgspec.Meta(ge=1)]
+_Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class _ChatBody(msgspec.Struct):
     """The fields that matter; decoding is always greedy, so those on sampling are ignored.
 
-    ``source`` and ``priority`` (see Priority) are qsum's own and may be left out.
+    ``source``, ``enough_chars`` (see GenerationRequest) and ``priority`` (see Priority) are qsum's own and may be left out.
     """
 
     model: str
     messages: Annotated[list[_ChatMessage], msgspec.Meta(min_length=1)]
-    max_tokens: _Tokens | None = None
-    max_completion_tokens: _Tokens | None = None
+    max_tokens: _Positive | None = None
+    max_completion_tokens: _Positive | None = None
     stream: bool = False
     stream_options: _StreamOptions | None = None
     n: Literal[1] | None = None
     user: str | None = None
     source: str | None = None
+    enough_chars: _Positive | None = None
     priority: Annotated[int, msgspec.Meta(ge=0, le=3)] = Priority.BATCH
 
     def request(self, context_tokens: int) -> GenerationRequest:
@@ -77,6 +78,7 @@ class _ChatBody(msgspec.Struct):
             messages=messages,
             source=messages[-1].content if self.source is None else self.source,
             max_new_tokens=min(wanted, context_tokens),
+            enough_chars=self.enough_chars,
             priority=Priority(self.priority),
         )
 

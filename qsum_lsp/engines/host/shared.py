@@ -86,7 +86,11 @@ class SharedEngine:
             return await connection.client.chat(
                 request,
                 model=self.identity.model,
-                extra={"source": request.source, "priority": int(request.priority)},
+                extra={
+                    "source": request.source,
+                    "priority": int(request.priority),
+                    "enough_chars": request.enough_chars,
+                },
                 on_text=restart(),
                 headers={"X-Qsum-Client": self._name},
             )

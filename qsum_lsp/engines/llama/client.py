@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 
@@ -12,10 +12,11 @@ from qsum_lsp.engines.protocol import EngineFailed, RequestTooLong
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """The next text of an answer. ``final`` stands in the last one: the server's own account of the request."""
+    """The next text of an answer, and how many tokens the answer has with it. ``ended`` says why the last one is the last."""
 
     text: str
-    final: dict[str, Any] | None = None
+    new_tokens: int
+    ended: Literal["stop", "length"] | None = None
 
 
 class LlamaClient:
@@ -92,7 +93,7 @@ class LlamaClient:
                 event = json.loads(line.removeprefix("data: "))
                 if "error" in event:
                     raise _refusal(line.removeprefix("data: ").encode())
-                yield Piece(event.get("content", ""), event if event.get("stop") else None)
+                yield Piece(event.get("content", ""), event.get("tokens_predicted", 0), _ended(event))
 
     async def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         response = await self._http.post(path, json=body)
@@ -100,6 +101,12 @@ class LlamaClient:
             raise _refusal(response.content)
         answer: dict[str, Any] = response.json()
         return answer
+
+
+def _ended(event: dict[str, Any]) -> Literal["stop", "length"] | None:
+    if not event.get("stop"):
+        return None
+    return "length" if event["stop_type"] == "limit" else "stop"
 
 
 def _refusal(body: bytes) -> EngineFailed:

@@ -3,11 +3,12 @@
 import asyncio
 import contextlib
 import logging
+import math
 import secrets
 import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -138,7 +139,8 @@ class LlamaEngine:
             try:
                 await self._share_prefix(loaded, slot, tuple(tokens[:shared]), tokens)
                 slot.tokens = tokens
-                return await self._decode(loaded, slot, min(wanted, room), on_text, started)
+                fitting = replace(request, max_new_tokens=min(wanted, room))
+                return await self._decode(loaded, slot, fitting, on_text, started)
             finally:
                 loaded.slots.release(slot)
 
@@ -157,26 +159,33 @@ class LlamaEngine:
         self,
         loaded: _Loaded,
         slot: Slot,
-        max_new_tokens: int,
+        request: GenerationRequest,
         on_text: OnText | None,
         started: float,
     ) -> Completion:
-        pieces: list[str] = []
-        stream = loaded.client.complete(slot.tokens, slot=slot.number, max_new_tokens=max_new_tokens)
+        texts: list[str] = []
+        chars = 0
+        first_text = 0.0
+        enough = math.inf if request.enough_chars is None else request.enough_chars
+        stream = loaded.client.complete(slot.tokens, slot=slot.number, max_new_tokens=request.max_new_tokens)
         async with contextlib.aclosing(stream):
             async for piece in stream:
+                now = time.monotonic()
                 if piece.text:
-                    pieces.append(piece.text)
+                    first_text = first_text or now
+                    texts.append(piece.text)
+                    chars += len(piece.text)
                     if on_text is not None:
                         on_text(piece.text)
-                if piece.final is not None:
-                    self._tokens_per_second = piece.final.get("timings", {}).get("predicted_per_second")
+                if piece.ended or chars > enough:
+                    if piece.new_tokens > 1 and now > first_text > 0:
+                        self._tokens_per_second = (piece.new_tokens - 1) / (now - first_text)
                     return Completion(
-                        text="".join(pieces),
-                        finish_reason="length" if piece.final["stop_type"] == "limit" else "stop",
+                        text="".join(texts),
+                        finish_reason=piece.ended or "length",
                         prompt_tokens=len(slot.tokens),
-                        new_tokens=piece.final["tokens_predicted"],
-                        seconds=time.monotonic() - started,
+                        new_tokens=piece.new_tokens,
+                        seconds=now - started,
                     )
         raise EngineFailed("llama.cpp ended the answer early")
 

@@ -6,6 +6,7 @@ import logging
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -177,6 +178,21 @@ async def test_length_limits(engine: LlamaEngine) -> None:
         GenerationRequest(messages=fact(*FACTS[2]).messages, source="", max_new_tokens=10**12)
     )
     assert huge.finish_reason == "stop"
+
+
+async def test_an_answer_that_is_long_enough_ends_and_leaves_its_slot(engine: LlamaEngine) -> None:
+    whole = await engine.generate(replace(COUNTING, max_new_tokens=120))
+    streamed: list[str] = []
+    ended = await engine.generate(
+        replace(COUNTING, max_new_tokens=120, enough_chars=40), on_text=streamed.append
+    )
+    assert whole.text.startswith(ended.text)
+    assert "".join(streamed) == ended.text
+    assert 40 < len(ended.text) < 50
+    assert ended.finish_reason == "length"
+    assert 0 < ended.new_tokens < whole.new_tokens
+    assert engine.status().running == 0
+    assert (await engine.generate(replace(fact(*FACTS[2]), enough_chars=400))).finish_reason == "stop"
 
 
 async def test_empty_texts(engine: LlamaEngine) -> None:
