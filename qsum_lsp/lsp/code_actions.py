@@ -7,13 +7,11 @@ from typing import Any
 from lsprotocol import types
 
 from qsum_lsp.lsp import diagnostics, writing
+from qsum_lsp.lsp.action_kinds import SUMMARIZE
 from qsum_lsp.lsp.documents import Snapshot
 from qsum_lsp.lsp.edits import workspace_edit
 from qsum_lsp.lsp.page_summaries import PageSummary
 from qsum_lsp.lsp.server import QsumServer
-
-SUMMARIZE = "qsum.summarize"
-KINDS = (types.CodeActionKind.QuickFix, types.CodeActionKind.RefactorRewrite, SUMMARIZE)
 
 _CODES = (diagnostics.STALE, diagnostics.MISSING)
 

@@ -1,5 +1,6 @@
 """Code lenses: over each heading its summary's first words. Ranges at once, titles when a lens comes into view."""
 
+import json
 from typing import Any
 
 from lsprotocol import types
@@ -15,15 +16,8 @@ async def code_lenses(ls: QsumServer, params: types.CodeLensParams) -> PlainJson
     with ls.latencies.measured("codeLens"):
         snapshot = ls.documents.get(params.text_document.uri)
         if snapshot is None:
-            return PlainJson([])
-        uri = snapshot.uri
-        return PlainJson(
-            [
-                {"range": _line(section.line - 1), "data": {"uri": uri, "id": section.id}}
-                for section in snapshot.document.walk()
-                if section.level > 0
-            ]
-        )
+            return PlainJson.of([])
+        return PlainJson(_lenses(snapshot))
 
 
 async def resolve_code_lens(ls: QsumServer, lens: types.CodeLens) -> PlainJson:
@@ -40,7 +34,7 @@ async def resolve_code_lens(ls: QsumServer, lens: types.CodeLens) -> PlainJson:
             title = _title(ls, snapshot, section_id)
             line = section.line - 1
         command = {"title": title, "command": "qsum.summarizeSection", "arguments": [uri, line]}
-        return PlainJson({"range": _line(lens.range.start.line), "command": command, "data": lens.data})
+        return PlainJson.of({"range": _line(lens.range.start.line), "command": command, "data": lens.data})
 
 
 def _title(ls: QsumServer, snapshot: Snapshot, section_id: str) -> str:
@@ -51,6 +45,22 @@ def _title(ls: QsumServer, snapshot: Snapshot, section_id: str) -> str:
         return "Summarizing…"
     last = ls.known.last(snapshot, section_id)
     return f"Outdated: {first_words(last.text)}" if last is not None else "Summarize"
+
+
+def _lenses(snapshot: Snapshot) -> bytes:
+    """The list as JSON, which a page of thousands of sections needs at each key."""
+    uri = json.dumps(snapshot.uri)
+    return (
+        b"[%b]"
+        % ",".join(
+            [
+                f'{{"range":{{"start":{{"line":{section.line - 1},"character":0}},'
+                f'"end":{{"line":{section.line - 1},"character":0}}}},"data":{{"uri":{uri},"id":"{section.id}"}}}}'
+                for section in snapshot.document.walk()
+                if section.level > 0
+            ]
+        ).encode()
+    )
 
 
 def _line(line: int) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """The commands. Each answers with an object; ``message`` in it says what went wrong or is to be known."""
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from lsprotocol import types
@@ -11,6 +10,7 @@ from qsum_lsp.errors import QsumError
 from qsum_lsp.logs import log_file
 from qsum_lsp.lsp import edits, writing
 from qsum_lsp.lsp.document_run import DocumentRun
+from qsum_lsp.lsp.logs import LOG_NAME
 from qsum_lsp.lsp.outline import summary_fields
 from qsum_lsp.lsp.presenting import plain
 from qsum_lsp.lsp.progress import work_done
@@ -18,7 +18,6 @@ from qsum_lsp.lsp.server import QsumServer
 from qsum_lsp.summaries import PAGE
 
 Answer = dict[str, Any]
-LOG_NAME = "lsp"
 
 
 async def summarize_section(ls: QsumServer, params: types.ExecuteCommandParams) -> Answer:
@@ -103,17 +102,6 @@ async def status(ls: QsumServer, params: types.ExecuteCommandParams) -> Answer: 
         "latencies": ls.latencies.report(),
         "logFile": str(log_file(LOG_NAME)),
     }
-
-
-COMMANDS: dict[str, Callable[[QsumServer, types.ExecuteCommandParams], Awaitable[Answer]]] = {
-    "qsum.summarizeSection": summarize_section,
-    "qsum.summarizeDocument": summarize_document,
-    "qsum.refreshSummaries": refresh_summaries,
-    "qsum.updateFrontMatter": update_front_matter,
-    "qsum.insertSummary": insert_summary,
-    "qsum.clearCache": clear_cache,
-    "qsum.status": status,
-}
 
 
 async def _run(ls: QsumServer, params: types.ExecuteCommandParams, *, only: list[str] | None) -> Answer:

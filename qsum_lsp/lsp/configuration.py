@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from qsum_lsp.errors import QsumError, UsageError
-from qsum_lsp.lsp.documents import file_path
+from qsum_lsp.lsp.uris import file_path
 from qsum_lsp.settings import NAMES, Settings, check_setting, load_settings
 
 _log = logging.getLogger(__name__)

@@ -6,13 +6,12 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
-from pygls.uris import to_fs_path, uri_scheme
-
 from qsum_lsp.document import Document, LineTable, Section, parse
 from qsum_lsp.document.reparse import reparse
 from qsum_lsp.errors import FileError
 from qsum_lsp.files import read_text
 from qsum_lsp.front_matter import Page, read_page
+from qsum_lsp.lsp.uris import file_path
 from qsum_lsp.settings import Settings
 
 LANGUAGES = ("markdown", "mdx", "quarto", "rmarkdown")
@@ -162,15 +161,6 @@ def encodable(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return text
-
-
-def file_path(uri: str) -> Path | None:
-    """The path of a ``file:`` URI; None for all others."""
-    try:
-        path = to_fs_path(uri) if uri_scheme(uri) == "file" else None
-        return Path(path) if path and "\0" not in path else None
-    except ValueError:
-        return None
 
 
 def _is_served(snapshot: Snapshot) -> bool:

@@ -11,6 +11,7 @@ from qsum_lsp.errors import QsumError
 from qsum_lsp.lsp import diagnostics
 from qsum_lsp.lsp.configuration import SECTION
 from qsum_lsp.lsp.documents import Snapshot
+from qsum_lsp.lsp.logs import ClientLogHandler
 from qsum_lsp.lsp.server import QsumServer
 
 _log = logging.getLogger(__name__)
@@ -20,17 +21,9 @@ _DIAGNOSTICS_PAUSE_SECONDS = 0.5
 _WATCHED = ("**/.qsum.toml", "**/pyproject.toml")
 
 
-def initialize(ls: QsumServer, params: types.InitializeParams) -> None:
-    """Take in what the client is and wants."""
-    ls.client.started(params)
-    folders = [folder.uri for folder in params.workspace_folders or ()]
-    if not folders and params.root_uri:
-        folders = [params.root_uri]
-    ls.configuration.start(ls.client.settings, folders, reads_files=ls.client.trusts_workspace)
-
-
 async def initialized(ls: QsumServer, params: types.InitializedParams) -> None:  # noqa: ARG001
     """Ask for settings, and to be told when they change."""
+    logging.getLogger("qsum_lsp").addHandler(ClientLogHandler(ls, asyncio.get_running_loop()))
     registrations = []
     if ls.client.registers_configuration:
         registrations.append(

@@ -6,6 +6,9 @@ import logging
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 
+LOG_NAME = "lsp"
+"""Of the file in the log folder."""
+
 _TYPES = (
     (logging.ERROR, types.MessageType.Error),
     (logging.WARNING, types.MessageType.Warning),

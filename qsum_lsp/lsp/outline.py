@@ -18,7 +18,7 @@ async def outline(ls: QsumServer, params: Any) -> PlainJson:
     with ls.latencies.measured("qsum/outline"):
         snapshot = ls.documents.get(_uri(params))
         if snapshot is None:
-            return PlainJson(None)
+            return PlainJson.of(None)
         try:
             found = await ls.backend.lookup_all(snapshot, ls.settings(snapshot.uri))
             message = ""
@@ -42,7 +42,7 @@ async def outline(ls: QsumServer, params: Any) -> PlainJson:
                     **_known(ls, snapshot, section.id, found),
                 }
             )
-        return PlainJson(
+        return PlainJson.of(
             {
                 "uri": snapshot.uri,
                 "version": snapshot.version,

@@ -2,7 +2,9 @@
 
 import asyncio
 import inspect
+import json
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +12,7 @@ import msgspec
 from lsprotocol import types
 from pygls.exceptions import (
     JsonRpcException,
+    JsonRpcInternalError,
     JsonRpcInvalidParams,
     JsonRpcInvalidRequest,
     JsonRpcMethodNotFound,
@@ -27,13 +30,24 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class PlainJson:
-    """A result that is plain JSON already: written out without a look at each of its values."""
+    """A result that is JSON already, in UTF-8: sent without a look at each of its values."""
 
-    value: Any
+    encoded: bytes
+
+    @classmethod
+    def of(cls, value: Any) -> "PlainJson":
+        """``value``, written out."""
+        return cls(msgspec.json.encode(value))
 
 
 class QsumProtocol(LanguageServerProtocol):
     """Every request is answered: also the malformed, the early and the late ones. Commands can be cancelled."""
+
+    def __init__(self, server: Any, converter: Any) -> None:
+        super().__init__(server, converter)
+        self._heard: Callable[[], None] = server.heard
+        self._client_is_gone = False
+        self._writing: set[asyncio.Future[Any]] = set()
 
     @property
     def is_shut_down(self) -> bool:
@@ -46,6 +60,7 @@ class QsumProtocol(LanguageServerProtocol):
 
     def handle_message(self, message: Any) -> None:
         """Answer a request, take a notification or a response."""
+        self._heard()
         if not isinstance(message, dict) or message.get("jsonrpc") != self.VERSION:
             _log.warning("ignored a message that is no JSON-RPC 2.0")
             return
@@ -98,17 +113,39 @@ class QsumProtocol(LanguageServerProtocol):
         return structured
 
     def _send_data(self, data: Any) -> None:
-        result = getattr(data, "result", None)
-        if not isinstance(result, PlainJson):
-            super()._send_data(data)
+        if self.writer is None or self._client_is_gone:
             return
-        body = msgspec.json.encode({"jsonrpc": self.VERSION, "id": data.id, "result": result.value})
-        if self.writer is None:
+        result = getattr(data, "result", None)
+        try:
+            if isinstance(result, PlainJson):
+                body = msgspec.json.encode(
+                    {"jsonrpc": self.VERSION, "id": data.id, "result": msgspec.Raw(result.encoded)}
+                )
+            else:
+                body = json.dumps(data, default=self._serialize_message).encode()
+        except Exception as error:
+            self._server._report_server_error(error, JsonRpcInternalError)
             return
         header = b"Content-Length: %d\r\n\r\n" % len(body) if self._include_headers else b""
-        written = self.writer.write(header + body)
+        try:
+            written = self.writer.write(header + body)
+        except (OSError, ValueError) as error:  # a closed pipe
+            self._leave(error)
+            return
         if inspect.isawaitable(written):
-            self._writing = asyncio.ensure_future(written)
+            self._writing.add(writing := asyncio.ensure_future(written))
+            writing.add_done_callback(self._written)
+
+    def _written(self, writing: "asyncio.Future[Any]") -> None:
+        self._writing.discard(writing)
+        if not writing.cancelled() and (error := writing.exception()) is not None:
+            self._leave(error)
+
+    def _leave(self, error: BaseException) -> None:
+        """Say once that nobody reads any more; the end of the input ends the server."""
+        if not self._client_is_gone:
+            self._client_is_gone = True
+            _log.warning("the client is gone: %s", error)
 
     @lsp_method(types.WORKSPACE_EXECUTE_COMMAND)
     async def lsp_workspace__execute_command(self, params: types.ExecuteCommandParams) -> Any:  # type: ignore[override]

@@ -3,34 +3,37 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types
-from pygls.exceptions import JsonRpcException
+from pygls.exceptions import JsonRpcException, JsonRpcInternalError
 from pygls.lsp.server import LanguageServer
 
 from qsum_lsp import __version__
-from qsum_lsp.document import LineTable
-from qsum_lsp.engines.protocol import EngineIdentity, Priority
 from qsum_lsp.errors import EngineUnavailable, QsumError
-from qsum_lsp.lsp.backend import Backend
+from qsum_lsp.lsp import garbage
 from qsum_lsp.lsp.client import Client
 from qsum_lsp.lsp.configuration import Configuration
-from qsum_lsp.lsp.documents import OpenDocuments, Snapshot
-from qsum_lsp.lsp.downloads import Downloads, Report
-from qsum_lsp.lsp.known import KnownSummaries
 from qsum_lsp.lsp.latencies import Latencies
 from qsum_lsp.lsp.later import Later
-from qsum_lsp.lsp.page_summaries import PageSummaries
-from qsum_lsp.lsp.positions import Positions
-from qsum_lsp.lsp.progress import work_done
 from qsum_lsp.lsp.protocol import QsumProtocol
 from qsum_lsp.lsp.refresh import Refresh
 from qsum_lsp.lsp.seen import Seen
-from qsum_lsp.lsp.work import WorkInProgress
-from qsum_lsp.models import PullProgress
 from qsum_lsp.settings import Settings
-from qsum_lsp.summaries import ProgressEvent, SectionSummary, SectionText
+
+if TYPE_CHECKING:  # what summaries need is imported after the first answer: an editor waits for that
+    from qsum_lsp.document import LineTable
+    from qsum_lsp.engines.protocol import EngineIdentity, Priority
+    from qsum_lsp.lsp.backend import Backend
+    from qsum_lsp.lsp.documents import OpenDocuments, Snapshot
+    from qsum_lsp.lsp.downloads import Downloads, Report
+    from qsum_lsp.lsp.known import KnownSummaries
+    from qsum_lsp.lsp.page_summaries import PageSummaries
+    from qsum_lsp.lsp.positions import Positions
+    from qsum_lsp.lsp.work import WorkInProgress
+    from qsum_lsp.models import PullProgress
+    from qsum_lsp.summaries import ProgressEvent, SectionSummary
 
 _log = logging.getLogger(__name__)
 
@@ -48,26 +51,69 @@ class QsumServer(LanguageServer):
             protocol_cls=QsumProtocol,
         )
         self.client = Client()
-        self.documents = OpenDocuments()
         self.configuration = Configuration(self.warn)
-        self.known = KnownSummaries()
         self.seen = Seen()
         self.latencies = Latencies()
         self.later = Later()
-        self.downloads = Downloads(self._with_progress, self.state_changed)
-        self.backend = Backend(self.downloads)
-        self.pages = PageSummaries(self.backend)
-        self.work = WorkInProgress(self._make_summary, self.state_changed)
         self.lens_refresh = Refresh(self._refresh_lenses)
         self.status_refresh = Refresh(self._send_status)
         self.failure = ""  # of the engine, until a summary arrives again
         self._changed: set[str] = set()
         self._last_status: object = None
 
+    @cached_property
+    def documents(self) -> "OpenDocuments":
+        """The documents of the client."""
+        from qsum_lsp.lsp.documents import OpenDocuments
+
+        return OpenDocuments()
+
+    @cached_property
+    def known(self) -> "KnownSummaries":
+        """The last summaries seen."""
+        from qsum_lsp.lsp.known import KnownSummaries
+
+        return KnownSummaries()
+
+    @cached_property
+    def downloads(self) -> "Downloads":
+        """Models on their way."""
+        from qsum_lsp.lsp.downloads import Downloads
+
+        return Downloads(self._with_progress, self.state_changed)
+
+    @cached_property
+    def backend(self) -> "Backend":
+        """Summaries by engines and the store."""
+        from qsum_lsp.lsp.backend import Backend
+
+        return Backend(self.downloads)
+
+    @cached_property
+    def pages(self) -> "PageSummaries":
+        """Front-matter summaries."""
+        from qsum_lsp.lsp.page_summaries import PageSummaries
+
+        return PageSummaries(self.backend)
+
+    @cached_property
+    def work(self) -> "WorkInProgress":
+        """Summaries being made."""
+        from qsum_lsp.lsp.work import WorkInProgress
+
+        return WorkInProgress(self._make_summary, self.state_changed)
+
     def report_server_error(self, error: Exception, source: type[Exception]) -> None:
         """To the log; the answers to requests carry their own errors."""
+        if isinstance(error, JsonRpcException) and not isinstance(error, JsonRpcInternalError):
+            _log.warning("refused a message: %s", error)  # the client's fault
+            return
         trace = error.data if isinstance(error, JsonRpcException) and error.data else {}
         _log.error("%s: %s\n%s", source.__name__, error, "".join(trace.get("traceback", ())), exc_info=error)
+
+    def heard(self) -> None:
+        """The client has sent a message."""
+        self.later.call("garbage", garbage.PAUSE_SECONDS, garbage.collect)
 
     def warn(self, message: str) -> None:
         """Show a message that the user has to act on."""
@@ -77,8 +123,10 @@ class QsumServer(LanguageServer):
         """Show a message that answers what the user did."""
         self.window_show_message(types.ShowMessageParams(type=types.MessageType.Info, message=message))
 
-    def positions(self, lines: LineTable) -> Positions:
+    def positions(self, lines: "LineTable") -> "Positions":
         """Positions in the text of ``lines`` as the client counts them."""
+        from qsum_lsp.lsp.positions import Positions
+
         encoding = self.workspace.position_encoding or types.PositionEncodingKind.Utf16
         return Positions(lines, encoding)
 
@@ -90,18 +138,18 @@ class QsumServer(LanguageServer):
         """The settings of an open document, or else the workspace's."""
         return self.settings(next((snapshot.uri for snapshot in self.documents), ""))
 
-    def identity(self, uri: str) -> EngineIdentity | None:
+    def identity(self, uri: str) -> "EngineIdentity | None":
         """The engine of a document, where it is known already."""
         return self.backend.identity(self.settings(uri))
 
-    def look_up(self, snapshot: Snapshot, section_id: str) -> SectionSummary | None:
+    def look_up(self, snapshot: "Snapshot", section_id: str) -> "SectionSummary | None":
         """The summary that the store has of a section as it is now."""
         found = self.backend.lookup(snapshot, self.settings(snapshot.uri), (section_id,)).get(section_id)
         if found is not None:
             self.known.keep(snapshot, found)
         return found
 
-    def arrived(self, snapshot: Snapshot, *summaries: SectionSummary) -> None:
+    def arrived(self, snapshot: "Snapshot", *summaries: "SectionSummary") -> None:
         """New summaries are there: remember them and let the client know."""
         self.failure = ""
         for summary in summaries:
@@ -121,17 +169,24 @@ class QsumServer(LanguageServer):
             self.status_refresh.want()
 
     def close(self) -> None:
-        """Stop all work and release the engines."""
+        """Stop all work."""
         self.later.close()
         self.lens_refresh.cancel()
         self.status_refresh.cancel()
         self.work.cancel()
         self.downloads.cancel()
 
+    def release(self) -> None:
+        """Release the engines and the store, at the end of the process."""
+        if "backend" in self.__dict__:
+            self.backend.close()
+
     async def _make_summary(
-        self, snapshot: Snapshot, section_id: str, priority: Priority, on_text: Callable[[str], None]
-    ) -> SectionSummary:
-        def heard(event: ProgressEvent) -> None:
+        self, snapshot: "Snapshot", section_id: str, priority: "Priority", on_text: Callable[[str], None]
+    ) -> "SectionSummary":
+        from qsum_lsp.summaries import SectionText
+
+        def heard(event: "ProgressEvent") -> None:
             if isinstance(event, SectionText):
                 on_text(event.piece)
 
@@ -147,7 +202,9 @@ class QsumServer(LanguageServer):
         self.arrived(snapshot, summary)
         return summary
 
-    async def _with_progress(self, title: str, run: Callable[[Report], Awaitable[None]]) -> None:
+    async def _with_progress(self, title: str, run: "Callable[[Report], Awaitable[None]]") -> None:
+        from qsum_lsp.lsp.progress import work_done
+
         async with work_done(self, title) as progress:
             task = asyncio.ensure_future(run(lambda seen: progress.report(seen.activity, _percent(seen))))
             progress.on_cancel(task.cancel)
@@ -201,5 +258,5 @@ class QsumServer(LanguageServer):
             self.protocol.notify("qsum/status", status)
 
 
-def _percent(seen: PullProgress) -> int:
+def _percent(seen: "PullProgress") -> int:
     return seen.done * 100 // max(seen.total, 1)

@@ -6,8 +6,8 @@ from typing import Literal
 
 from qsum_lsp.errors import UsageError
 from qsum_lsp.logs import log_to_file
-from qsum_lsp.lsp.commands import LOG_NAME
 from qsum_lsp.lsp.features import create_server
+from qsum_lsp.lsp.logs import LOG_NAME
 
 Transport = Literal["stdio", "tcp", "ws"]
 
@@ -33,6 +33,6 @@ def serve(transport: Transport, *, host: str, port: int) -> int:
     except SystemExit:
         pass  # how pygls ends its loops
     finally:
-        server.backend.close()
+        server.release()
         logging.shutdown()
     return 0 if server.protocol.is_shut_down else 1
