@@ -129,8 +129,9 @@ def _llama_engine(settings: Settings) -> Engine:
 
     model = models.find(settings.model)
     if isinstance(model, Path):
-        path, name, digest = model, model.name, models.model_hash(model)
-        most_context = None
+        path, digest = model, models.model_hash(model)
+        known = next((entry for entry in models.catalogue() if entry.sha256 == digest), None)
+        name, most_context = (known.alias, known.context_tokens) if known else (model.name, None)
     else:
         # Known from the catalogue, so that cached summaries are found without the file.
         path, name, digest = models.locate(model.alias) or own_path(model), model.alias, model.sha256

@@ -4,9 +4,8 @@ import asyncio
 import inspect
 import json
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from lsprotocol import types
@@ -24,6 +23,9 @@ from pygls.protocol import (
     LanguageServerProtocol,
     lsp_method,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _log = logging.getLogger(__name__)
 
