@@ -9,7 +9,7 @@ import click
 from qsum_lsp.cli.options import Overrides, json_option, paths_argument
 from qsum_lsp.cli.pages import read_pages
 from qsum_lsp.cli.terminal import printable, say_error, shown_path
-from qsum_lsp.document import Document
+from qsum_lsp.document import Document, Section
 from qsum_lsp.errors import FileError
 
 
@@ -41,17 +41,20 @@ def outline_object(path: Path, document: Document) -> dict[str, Any]:
         "path": shown_path(path),
         "front_matter": block and {"kind": block.kind, "line": block.line, "end_line": block.end_line},
         "sections": [
-            {
-                "id": section.id,
-                "title": section.title,
-                "level": section.level,
-                "line": section.line,
-                "end_line": section.end_line,
-                "start": section.start,
-                "end": section.end,
-            }
+            section_object(section) | {"start": section.start, "end": section.end}
             for section in document.walk()
         ],
+    }
+
+
+def section_object(section: Section) -> dict[str, Any]:
+    """What ``--json`` prints for a section of any page."""
+    return {
+        "id": section.id,
+        "title": section.title,
+        "level": section.level,
+        "line": section.line,
+        "end_line": section.end_line,
     }
 
 

@@ -11,6 +11,7 @@ import click
 
 from qsum_lsp.cli.missing_models import pull_missing_models
 from qsum_lsp.cli.options import Overrides, engine_options, json_option, paths_argument
+from qsum_lsp.cli.outline import section_object
 from qsum_lsp.cli.pages import Page, read_pages
 from qsum_lsp.cli.progress import Progress
 from qsum_lsp.cli.terminal import printable, say_error, shown_path, wrapped
@@ -141,12 +142,8 @@ def summary_object(job: _Job, result: DocumentSummary) -> dict[str, Any]:
         "engine": identity.name,
         "model": identity.model,
         "sections": [
-            {
-                "id": section.id,
-                "title": section.title,
-                "level": section.level,
-                "line": section.line,
-                "end_line": section.end_line,
+            section_object(section)
+            | {
                 "summary": summaries[section.id].text,
                 "source": summaries[section.id].source,
                 "cached": summaries[section.id].cached,

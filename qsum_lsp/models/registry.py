@@ -107,7 +107,7 @@ def _pip_command() -> list[str]:
     if path := shutil.which("pip") or shutil.which("pip3"):
         return [path]
     if path := shutil.which("uv"):
-        return [path, "tool", "run", "pip"]
+        return [path, "tool", "run", "--python", sys.executable, "pip"]
     raise SourceFailed(
         f"it is read by pip, and neither {sys.executable} nor the PATH has it (`python -m ensurepip` or"
         " `uv pip install pip` adds it)"

