@@ -9,7 +9,7 @@ from dataclasses import astuple, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from qsum_lsp.engines.protocol import Engine
+from qsum_lsp.engines.protocol import Engine, EngineIdentity
 from qsum_lsp.errors import EngineUnavailable
 from qsum_lsp.settings import Settings
 from qsum_lsp.settings.values import EngineName
@@ -49,8 +49,22 @@ def create_engine(settings: Settings) -> Engine:
     from qsum_lsp.engines.host.shared import SharedEngine
 
     settings = shared_settings(settings)
-    identity = create_local_engine(settings).identity
+    identity = engine_identity(settings)
     return SharedEngine(Launcher(EnginePlace.of(settings, identity), engine_command(settings)), identity)
+
+
+def engine_identity(settings: Settings) -> EngineIdentity:
+    """What the engine in a process of ``settings`` will say of itself, as far as that is known before it is loaded.
+
+    Never imports PyTorch. Raises EngineUnavailable, UsageError.
+    """
+    if engine_name(settings) != "torch":
+        return create_local_engine(settings).identity
+    _require_torch()
+    from qsum_lsp.engines.torch.identity import identity_of
+    from qsum_lsp.engines.torch.options import TorchOptions
+
+    return identity_of(TorchOptions.from_settings(settings))
 
 
 def import_client(settings: Settings) -> None:
@@ -146,14 +160,18 @@ def _llama_engine(settings: Settings) -> Engine:
 
 
 def _torch_engine(settings: Settings) -> Engine:
+    _require_torch()
+    from qsum_lsp.engines.torch import TorchEngine, TorchOptions
+
+    return TorchEngine(TorchOptions.from_settings(settings))
+
+
+def _require_torch() -> None:
     if not _importable("torch", "transformers"):
         raise EngineUnavailable(
             '`engine = "torch"` needs PyTorch and transformers. Run `pip install "qsum-lsp[gpu]"`, '
             'or use `engine = "llama"`.'
         )
-    from qsum_lsp.engines.torch import TorchEngine, TorchOptions
-
-    return TorchEngine(TorchOptions.from_settings(settings))
 
 
 def _importable(*names: str) -> bool:

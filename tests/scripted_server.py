@@ -18,11 +18,15 @@ from typing import Any, Self
 
 @dataclass
 class Script:
-    """``seconds_per_word`` paces the stream, ``status`` (when not 200) is answered instead of a summary."""
+    """``seconds_per_word`` paces the stream, ``status`` (when not 200) is answered instead of a summary.
+
+    At most ``slots`` answers are made at once; further requests wait.
+    """
 
     seconds_per_word: float = 0.0
     status: int = 200
     answer: str = ""
+    slots: int = 10_000
     requests: int = 0
     finished: int = 0
     given_up: int = 0
@@ -33,7 +37,7 @@ class Script:
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     script: Script
-    lock: threading.Lock
+    lock: threading.Condition
 
     def log_message(self, *args: object) -> None:
         pass
@@ -65,8 +69,9 @@ class _Handler(BaseHTTPRequestHandler):
         prompt = body["messages"][-1]["content"]
         with self.lock:
             script.requests += 1
-            script.running += 1
             script.prompts.append(prompt)
+            self.lock.wait_for(lambda: script.running < script.slots)
+            script.running += 1
         try:
             if script.status != 200:
                 self._json(script.status, {"error": {"message": "scripted failure"}})
@@ -85,6 +90,7 @@ class _Handler(BaseHTTPRequestHandler):
         finally:
             with self.lock:
                 script.running -= 1
+                self.lock.notify()
 
     def _stream(self, words: list[str], body: dict[str, Any]) -> None:
         self.send_response(200)
@@ -167,7 +173,7 @@ class ScriptedServer:
 
 
 def _serve() -> None:
-    handler = type("Handler", (_Handler,), {"script": Script(), "lock": threading.Lock()})
+    handler = type("Handler", (_Handler,), {"script": Script(), "lock": threading.Condition()})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -14,7 +14,13 @@ from qsum_lsp.cli.options import Overrides
 from qsum_lsp.engines.host.launcher import ALREADY_RUNNING, Launcher
 from qsum_lsp.engines.host.place import EnginePlace, EngineRecord
 from qsum_lsp.errors import EngineUnavailable, QsumError
-from qsum_lsp.service import create_local_engine, engine_command, engine_name, shared_settings
+from qsum_lsp.service import (
+    create_local_engine,
+    engine_command,
+    engine_identity,
+    engine_name,
+    shared_settings,
+)
 from qsum_lsp.settings import Settings, check_settings
 
 _STOP_SECONDS = 40.0
@@ -57,7 +63,7 @@ def _settings(engine_choice: str | None, model: str | None, device: str | None) 
 
 
 def _place(settings: Settings) -> EnginePlace:
-    return EnginePlace.of(settings, create_local_engine(settings).identity)
+    return EnginePlace.of(settings, engine_identity(settings))
 
 
 @engine.command()

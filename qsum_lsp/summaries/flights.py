@@ -108,10 +108,10 @@ class Flights:
             splittable=flight.ask.splittable,
             on_text=flight.hear,
         ).answer()
-        # While it loaded, the engine may have given way to a smaller one, whose answers have other keys.
-        same_engine = self._engine.identity.fingerprint == flight.ask.fingerprint
-        if answered.answer.lasting and same_engine:
-            self._shelf.put(flight.ask.key, encode_answer(answered.answer))
+        if answered.answer.lasting:
+            # While it loaded, the engine may have given way to a smaller one, whose answers have other keys.
+            key = flight.ask.key_for(self._engine.identity.fingerprint)
+            self._shelf.put(key, encode_answer(answered.answer))
         return answered
 
     async def _generate(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from qsum_lsp.summaries.answer import Answer
+from qsum_lsp.summaries.keys import summary_key
 from qsum_lsp.summaries.nodes import Node
 from qsum_lsp.summaries.prompt import PromptInput
 
@@ -36,8 +37,13 @@ class Ask:
     fingerprint: str
     node: Node
     prompt_input: PromptInput
+    content_digest: str
     final: bool
     splittable: bool
+
+    def key_for(self, fingerprint: str) -> str:
+        """The key of the answer that another engine gives."""
+        return summary_key(self.prompt_input, fingerprint=fingerprint, content_digest=self.content_digest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -219,12 +219,17 @@ class Recipe:
     def _ask(
         self, node: Node, prompt_input: PromptInput, *, final: bool, splittable: bool, content: str = ""
     ) -> Ask:
-        key = summary_key(
+        content_digest = content or digest("content", prompt_input.markdown)
+        key = summary_key(prompt_input, fingerprint=self._fingerprint, content_digest=content_digest)
+        return Ask(
+            key,
+            self._fingerprint,
+            node,
             prompt_input,
-            fingerprint=self._fingerprint,
-            content_digest=content or digest("content", prompt_input.markdown),
+            content_digest,
+            final=final,
+            splittable=splittable,
         )
-        return Ask(key, self._fingerprint, node, prompt_input, final=final, splittable=splittable)
 
 
 def _span(first: str, last: str) -> str:

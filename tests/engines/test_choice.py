@@ -1,6 +1,9 @@
 """Which engine the settings stand for."""
 
 import importlib.util
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +12,9 @@ from qsum_lsp import service
 from qsum_lsp.engines.extractive import ExtractiveEngine
 from qsum_lsp.engines.host.shared import SharedEngine
 from qsum_lsp.engines.llama import LlamaEngine
+from qsum_lsp.engines.protocol import EngineIdentity
 from qsum_lsp.engines.remote import RemoteEngine
+from qsum_lsp.engines.torch.identity import loaded_identity
 from qsum_lsp.errors import EngineUnavailable, UsageError
 from qsum_lsp.service import create_engine, engine_name, model_to_pull
 from qsum_lsp.settings.values import Settings
@@ -66,6 +71,39 @@ def test_torch_that_is_not_installed_says_what_to_install(monkeypatch: pytest.Mo
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(EngineUnavailable, match=r"qsum-lsp\[gpu\]"):
         create_engine(Settings(engine="torch"))
+
+
+def test_a_client_of_the_torch_engine_never_imports_pytorch(tmp_path: Path) -> None:
+    for name in ("torch", "transformers"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise ImportError('imported')\n")
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "model.safetensors").write_bytes(b"weights")
+    (tmp_path / "model" / "config.json").write_text('{"max_position_embeddings": 2048}')
+    code = f"""
+import sys
+from qsum_lsp.cli import engine as commands
+from qsum_lsp.service import create_engine, shared_settings
+from qsum_lsp.settings import Settings
+settings = Settings(engine="torch", model={str(tmp_path / "model")!r})
+identity = create_engine(settings).identity
+place = commands._place(shared_settings(settings))
+assert place == create_engine(settings)._launcher.place
+assert not {{"torch", "transformers"}} & set(sys.modules), sys.modules.keys()
+print(identity.name, identity.model, identity.fingerprint.split("-")[1], identity.context_tokens)
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stderr == ""
+    assert done.stdout == "torch model none 2048\n"
+
+
+def test_a_loaded_torch_engine_says_how_its_weights_are_quantized() -> None:
+    expected = EngineIdentity(name="torch", model="m", fingerprint="0a1b-none", context_tokens=2048)
+    assert loaded_identity(expected, "nf4").fingerprint == "0a1b-nf4"
+    assert loaded_identity(expected, "none") == expected
 
 
 def test_the_model_to_pull_is_named_until_it_is_here(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from qsum_lsp.engines.protocol import (
     OnText,
     RequestTooLong,
 )
+from qsum_lsp.engines.torch.identity import identity_of, loaded_identity
 from qsum_lsp.engines.torch.loading import Loaded, load
 from qsum_lsp.engines.torch.options import TorchOptions
 from qsum_lsp.engines.torch.runner import Runner
@@ -30,8 +31,6 @@ from qsum_lsp.engines.torch.tokenizer import ChatTokenizer, TextStream
 from qsum_lsp.errors import EngineUnavailable, QsumError
 
 log = logging.getLogger(__name__)
-
-DEFAULT_CONTEXT = 32768
 
 TAKEN_AT_ONCE = 32
 """Requests that are tokenised together before the device is given something to do."""
@@ -74,13 +73,7 @@ class TorchEngine:
     def __init__(self, options: TorchOptions) -> None:
         self.options = options
         self._source = ModelSource.find(options.model)
-        context = options.context_tokens or self._source.context_tokens() or DEFAULT_CONTEXT
-        self._identity = EngineIdentity(
-            name="torch",
-            model=self._source.name,
-            fingerprint=f"{self._source.digest()}-{options.quantization}",
-            context_tokens=context,
-        )
+        self._identity = identity_of(options)
         self._inbox: queue.SimpleQueue[_Submission | Command | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._loading = threading.Event()
@@ -190,6 +183,7 @@ class TorchEngine:
                 prefill_tokens=loaded.prefill_tokens,
                 speculative_batch=self.options.speculative_batch,
             )
+            self._identity = loaded_identity(self._identity, loaded.quantization)
             self._loaded = loaded
             self._patient_until = time.monotonic() + EAGER_SECONDS
             if isinstance(loaded.executor, Runner):

@@ -12,7 +12,7 @@ from qsum_lsp.engines.torch import attention
 from qsum_lsp.engines.torch.foreign import TransformersRunner
 from qsum_lsp.engines.torch.memory import MIB, plan_memory
 from qsum_lsp.engines.torch.model import KvCache, Model
-from qsum_lsp.engines.torch.options import TorchOptions
+from qsum_lsp.engines.torch.options import Quantization, TorchOptions
 from qsum_lsp.engines.torch.runner import Runner
 from qsum_lsp.engines.torch.shape import ModelShape, read_config, stop_ids, supported
 from qsum_lsp.engines.torch.source import ModelSource
@@ -36,6 +36,7 @@ class Loaded:
     device: torch.device
     context_tokens: int
     prefill_tokens: int
+    quantization: Quantization
     description: str
 
 
@@ -74,7 +75,7 @@ def load(options: TorchOptions, source: ModelSource, context_tokens: int) -> Loa
             folder, device, attention=options.attention, pages=options.max_batch * context_tokens // 16 + 1
         )
         text = f"{device}, {config.get('model_type')} through transformers, not optimised"
-        return Loaded(foreign, tokenizer, stops, device, context_tokens, options.prefill_tokens, text)
+        return Loaded(foreign, tokenizer, stops, device, context_tokens, options.prefill_tokens, "none", text)
     shape = ModelShape.read(folder)
     draft_folder = _draft_folder(options)
     draft_shape = ModelShape.read(draft_folder) if draft_folder else None
@@ -115,7 +116,9 @@ def load(options: TorchOptions, source: ModelSource, context_tokens: int) -> Loa
     )
     text = f"{device}, {str(model.dtype).removeprefix('torch.')}, quantization {plan.quantization}, attention {name}"
     log.info("Loaded %s: %s, %d pages of cache", source.name, text, plan.pages)
-    return Loaded(executor, tokenizer, stops, device, context_tokens, plan.prefill_tokens, text)
+    return Loaded(
+        executor, tokenizer, stops, device, context_tokens, plan.prefill_tokens, plan.quantization, text
+    )
 
 
 def _draft_folder(options: TorchOptions) -> Path | None:
