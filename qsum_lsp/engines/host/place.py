@@ -29,7 +29,7 @@ class EngineRecord:
     """What a running engine process writes down. ``address`` is ``unix:PATH`` or ``http://127.0.0.1:PORT``.
 
     ``created`` is the process's start time (seconds since the epoch), which tells it from a later process with
-    the same number. ``identity`` is that of the engine as it was loaded, None before that.
+    the same number.
     """
 
     pid: int
@@ -37,7 +37,6 @@ class EngineRecord:
     address: str
     token: str | None = None
     model: str = ""
-    identity: EngineIdentity | None = None
 
     def process(self) -> psutil.Process | None:
         """The process, where it still runs."""
@@ -129,15 +128,24 @@ class EnginePlace:
     def read(self) -> EngineRecord | None:
         """The record of the process that started last, which may have ended; None where there is none."""
         try:
-            values = json.loads(self.record_path.read_text("utf-8"))
-            identity = values.pop("identity")
-            return EngineRecord(**values, identity=EngineIdentity(**identity) if identity else None)
-        except (OSError, ValueError, TypeError, KeyError):
+            return EngineRecord(**json.loads(self.record_path.read_text("utf-8")))
+        except (OSError, ValueError, TypeError):
             return None
 
     def write(self, record: EngineRecord) -> None:
         """Write the record in one step, readable by this user alone."""
         self._write("json", asdict(record))
+
+    def remember(self, identity: EngineIdentity) -> None:
+        """Keep what was loaded beyond the end of the process: where memory is short, it is a smaller engine."""
+        self._write("loaded", asdict(identity))
+
+    def remembered(self) -> EngineIdentity | None:
+        """What was loaded here last."""
+        try:
+            return EngineIdentity(**json.loads(self._path("loaded").read_text("utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
 
     def remove(self) -> None:
         """Take socket and record away; only for the process that holds the running lock."""

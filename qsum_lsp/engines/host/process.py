@@ -9,7 +9,6 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 
 import psutil
 from filelock import FileLock, Timeout
@@ -67,8 +66,8 @@ class EngineProcess:
         self._place.prepare()
         allow_many_connections()
         with _held(self._place), self._signals():
-            record = self._listen()
-            loading = asyncio.create_task(self._load(record))
+            self._listen()
+            loading = asyncio.create_task(self._load())
             serving = asyncio.create_task(self._http.serve(sockets=[self._listener]))
             try:
                 await self._until_the_end(serving)
@@ -77,7 +76,7 @@ class EngineProcess:
         if self._hosted.failure is not None:
             raise self._hosted.failure
 
-    def _listen(self) -> EngineRecord:
+    def _listen(self) -> None:
         if self._token is None:
             self._listener = unix_listener(self._place.socket)
             address = f"unix:{self._place.socket}"
@@ -92,12 +91,11 @@ class EngineProcess:
             model=self._hosted.engine.identity.model,
         )
         self._place.write(record)
-        return record
 
-    async def _load(self, record: EngineRecord) -> None:
+    async def _load(self) -> None:
         await self._hosted.load()
         if self._hosted.failure is None:
-            self._place.write(replace(record, identity=self._hosted.engine.identity))
+            self._place.remember(self._hosted.engine.identity)
             return
         self._place.write_failure(str(self._hosted.failure))
         await asyncio.sleep(_TELL_FAILURE_SECONDS)  # those who are connected hear it from us

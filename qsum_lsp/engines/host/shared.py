@@ -43,15 +43,14 @@ _T = TypeVar("_T")
 class SharedEngine:
     """Implements ``Engine`` over the process that ``launcher`` finds or starts.
 
-    ``identity`` is what that process will have; once it is loaded, what it says of itself. A request that was
-    lost with the process is repeated once on the next one.
+    ``identity`` is what was loaded last with these settings, else what is expected of them; once the engine is
+    loaded, what it says of itself. A request that was lost with the process is repeated once on the next one.
     """
 
     def __init__(self, launcher: Launcher, identity: EngineIdentity) -> None:
         self._launcher = launcher
         self._expected = identity
-        record = launcher.place.read()
-        self._loaded_identity = record.identity if record is not None and record.process() else None
+        self._loaded_identity = launcher.place.remembered()
         self._name = f"{os.getpid()}-{secrets.token_hex(4)}"
         self._limiter = AdaptiveLimiter(start=_FEWEST_AT_ONCE, most=_MOST_AT_ONCE, hover_reserve=8)
         self._connection: Connection | None = None

@@ -23,7 +23,7 @@ from qsum_lsp.engines.remote.estimate import estimate_tokens
 from qsum_lsp.engines.remote.failures import ConnectionLost, StatusError
 from qsum_lsp.engines.remote.limiter import AdaptiveLimiter
 from qsum_lsp.engines.remote.resume import resumable
-from qsum_lsp.engines.remote.retry import ATTEMPTS, delay_seconds
+from qsum_lsp.engines.remote.retry import Patience
 from qsum_lsp.errors import EngineUnavailable, UsageError
 from qsum_lsp.settings.values import Settings
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_CONNECT_SECONDS = 10.0
+_CONNECT_SECONDS = 5.0
 _READ_SECONDS = 300.0
 _START_PARALLEL = 8
 _MOST_PARALLEL = 256
@@ -43,8 +43,8 @@ _TAKES_TEMPLATE_OPTIONS = {"vllm", "sglang", "llamacpp"}
 class RemoteEngine:
     """An Engine over HTTP. TLS is verified and proxies are taken from the environment, as httpx does.
 
-    Requests that fail for a passing reason (429, 5xx, connection) are repeated with back-off; how many are
-    under way at once adapts to the server.
+    Requests that fail for a passing reason (429, 5xx, a broken connection) are repeated with back-off; a server
+    that cannot be reached is tried twice. How many are under way at once adapts to the server.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -118,34 +118,36 @@ class RemoteEngine:
         self, call: "Callable[[ChatClient], Awaitable[Completion]]", priority: Priority
     ) -> Completion:
         client = self._connect()
-        for attempt in range(ATTEMPTS):
-            retry_after = None
+        patience = Patience()
+        while True:
             try:
                 async with self._limiter.slot(priority) as admitted_at:
                     try:
                         completion = await call(client)
                     except (StatusError, ConnectionLost) as error:
-                        retry_after = self._note_overload(error, admitted_at)
+                        self._note_overload(error, admitted_at)
                         raise
                     self._limiter.succeeded(completion.prompt_tokens + completion.new_tokens)
+            except (StatusError, ConnectionLost) as error:
+                await self._pause(patience, error)
+            else:
                 self._state = EngineStatus(state="ready")
                 return completion
-            except (StatusError, ConnectionLost) as error:
-                if attempt == ATTEMPTS - 1 or not _may_pass(error):
-                    raise self._final(error) from None
-                delay = delay_seconds(attempt, retry_after)
-                _log.info("%s: %s; trying again in %.1f s", self._url, error, delay)
-                await asyncio.sleep(delay)
-        raise AssertionError("unreachable")
 
-    def _note_overload(self, error: StatusError | ConnectionLost, admitted_at: float) -> float | None:
+    async def _pause(self, patience: Patience, error: StatusError | ConnectionLost) -> None:
+        """Wait for the next attempt, or raise what ``error`` is to the caller where there is none."""
+        pause = patience.pause_after(error)
+        if pause is None:
+            raise self._final(error) from None
+        _log.info("%s: %s; trying again in %.1f s", self._url, error, pause)
+        await asyncio.sleep(pause)
+
+    def _note_overload(self, error: StatusError | ConnectionLost, admitted_at: float) -> None:
         if isinstance(error, StatusError):
             if error.status in {429, 503}:
                 self._limiter.overloaded(admitted_at, pause_seconds=error.retry_after or 0.0)
-            return error.retry_after
-        if error.may_have_run:
+        elif error.may_have_run:
             self._limiter.overloaded(admitted_at)
-        return None
 
     def _final(self, error: StatusError | ConnectionLost) -> Exception:
         """The error of the engine protocol for the last failure."""
@@ -189,20 +191,17 @@ class RemoteEngine:
 
     async def _describe(self) -> "ServedModel | None":
         client = self._connect()
-        for attempt in range(ATTEMPTS):
+        patience = Patience()
+        while True:
             try:
                 models = await client.models()
                 break
             except StatusError as error:
                 if error.status in {404, 405, 501}:
                     return None
-                if attempt == ATTEMPTS - 1 or not error.temporary:
-                    raise self._final(error) from None
-                await asyncio.sleep(delay_seconds(attempt, error.retry_after))
+                await self._pause(patience, error)
             except ConnectionLost as error:
-                if attempt == ATTEMPTS - 1 or not _may_pass(error):
-                    raise self._final(error) from None
-                await asyncio.sleep(delay_seconds(attempt, None))
+                await self._pause(patience, error)
         served = self._choose(models)
         if served is not None:
             self._context_found = served.context_tokens or await self._llama_server_context(served)
@@ -284,10 +283,6 @@ class RemoteEngine:
         if not key.isascii() or not key.isprintable():
             raise self._unavailable(f"The key in {self._key_name} holds characters that no HTTP header can.")
         return key
-
-
-def _may_pass(error: StatusError | ConnectionLost) -> bool:
-    return error.temporary if isinstance(error, StatusError) else not error.certificate
 
 
 def _api_url(url: str | None) -> tuple[str, tuple[str, str] | None]:

@@ -51,6 +51,13 @@ async def test_a_smaller_engine_is_known_with_its_first_answer(engines: Engines,
     assert (await engine.generate(ask())).text == "alpha beta gamma."
     assert engine.identity == IDENTITY
     await engine.aclose()
+    assert client(NAME).identity == IDENTITY  # another program, whose first document so has the right keys
+    record = EnginePlace(NAME).read()
+    assert record is not None
+    record.kill()
+    later = client(NAME)
+    later._expected = replace(IDENTITY, model=model, fingerprint="bigger-1")
+    assert later.identity == IDENTITY
 
 
 async def test_four_clients_share_one_load(engines: Engines) -> None:

@@ -232,6 +232,17 @@ async def test_an_unreachable_server_is_unavailable() -> None:
     await engine.aclose()
 
 
+async def test_a_server_that_goes_away_is_unavailable_soon(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with serving(OtherServer()) as server:
+        engine = engine_for(server)
+        await engine.generate(ask())
+    with pytest.raises(EngineUnavailable, match="cannot be reached"):
+        await engine.generate(ask())
+    assert caplog.text.count("trying again") <= 2  # where the kept connection broke, and once more
+    await engine.aclose()
+
+
 async def test_certificates_are_verified_and_not_retried(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

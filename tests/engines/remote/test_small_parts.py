@@ -8,8 +8,9 @@ import pytest
 
 from qsum_lsp.engines.protocol import Priority
 from qsum_lsp.engines.remote.estimate import estimate_tokens
+from qsum_lsp.engines.remote.failures import ConnectionLost, StatusError
 from qsum_lsp.engines.remote.limiter import AdaptiveLimiter
-from qsum_lsp.engines.remote.retry import delay_seconds, parse_retry_after
+from qsum_lsp.engines.remote.retry import ATTEMPTS, Patience, delay_seconds, parse_retry_after
 
 
 @pytest.mark.parametrize(
@@ -104,3 +105,22 @@ async def test_one_wave_of_overload_halves_once() -> None:
         limiter.overloaded(first)
         limiter.overloaded(second)
     assert limiter.limit == 4
+
+
+def test_who_is_not_there_is_tried_twice_and_who_is_busy_longer() -> None:
+    refused = ConnectionLost("refused", may_have_run=False)
+    patience = Patience()
+    assert patience.pause_after(refused) == 0.3
+    assert patience.pause_after(refused) is None
+    broken, busy = ConnectionLost("broken", may_have_run=True), StatusError(503, "busy", retry_after=2.0)
+    for passing in (broken, busy):
+        patience = Patience()
+        pauses = [patience.pause_after(passing) for _ in range(ATTEMPTS)]
+        assert pauses[-1] is None
+        assert all(pause is not None for pause in pauses[:-1])
+    patience = Patience()
+    assert patience.pause_after(broken) is not None
+    assert patience.pause_after(refused) == 0.3  # it ended, and may come back
+    assert patience.pause_after(refused) is None
+    assert Patience().pause_after(StatusError(401, "no")) is None
+    assert Patience().pause_after(ConnectionLost("who?", may_have_run=False, certificate=True)) is None
