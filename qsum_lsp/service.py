@@ -155,6 +155,7 @@ def _llama_engine(settings: Settings) -> Engine:
         path,
         model_name=name,
         model_hash=digest,
+        adapter=models.adapter_for(model),
         context_tokens=min(context, most_context) if most_context else context,
     )
 

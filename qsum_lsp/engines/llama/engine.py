@@ -28,6 +28,7 @@ from qsum_lsp.engines.protocol import (
     RequestTooLong,
 )
 from qsum_lsp.errors import EngineUnavailable
+from qsum_lsp.models import Adapter, adapter_path
 
 if TYPE_CHECKING:
     # httpx takes 0.1 s to import, which a run that is answered from the store need not spend.
@@ -59,8 +60,8 @@ class _Loaded:
 class LlamaEngine:
     """Implements ``Engine`` over a GGUF file.
 
-    ``context_tokens`` bounds prompt and answer of one request; memory is the file's size plus the key-value cache
-    of all slots (f16: 28 KiB a token for Qwen2.5 1.5B, 12 KiB for 0.5B, times ``context_tokens`` times 5) plus about
+    ``adapter`` was made for the file and is applied to it. ``context_tokens`` bounds prompt and answer of one
+    request; memory is the file's size plus the key-value cache of all slots (f16: 28 KiB a token for Qwen2.5 1.5B, 12 KiB for 0.5B, times ``context_tokens`` times 5) plus about
     300 MiB. ``threads`` None is chosen by ``default_threads`` at loading.
     """
 
@@ -70,15 +71,18 @@ class LlamaEngine:
         *,
         model_name: str,
         model_hash: str,
+        adapter: Adapter | None = None,
         context_tokens: int = 4096,
         threads: int | None = None,
     ) -> None:
         self._model_path = model_path
+        self._adapter = adapter
         self._threads = threads
+        weights = f"{model_hash}-{adapter.sha256[:16]}" if adapter else model_hash
         self._identity = EngineIdentity(
             name="llama",
             model=model_name,
-            fingerprint=f"{model_hash}-llama.cpp-kv-f16",
+            fingerprint=f"{weights}-llama.cpp-kv-f16",
             context_tokens=context_tokens,
         )
         self._load_task: asyncio.Task[_Loaded] | None = None
@@ -262,6 +266,7 @@ class LlamaEngine:
         self._failure = ""
         try:
             _check_file(self._model_path)
+            adapter_file = str(adapter_path(self._adapter)) if self._adapter else ""
             if self._state_folder is None:
                 self._state_folder = tempfile.TemporaryDirectory(
                     prefix="qsum-llama-", ignore_cleanup_errors=True
@@ -270,6 +275,7 @@ class LlamaEngine:
             process = WorkerProcess(
                 WorkerConfig(
                     model_path=str(self._model_path),
+                    adapter_path=adapter_file,
                     slots=_SLOTS,
                     context_tokens=self._identity.context_tokens,
                     batch_tokens=_BATCH_TOKENS,

@@ -15,13 +15,15 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerConfig:
-    """``context_tokens`` is for each of the ``slots``; ``batch_tokens`` bounds one decode step.
+    """``context_tokens`` is for each of the ``slots``; ``batch_tokens`` bounds one decode step; ``adapter_path`` is a
+    LoRA adapter for the model, or empty.
 
     ``state_folder`` (with a trailing separator) takes the saved states of slots; ``api_key`` keeps other users
     of the machine from the port.
     """
 
     model_path: str
+    adapter_path: str
     slots: int
     context_tokens: int
     batch_tokens: int
@@ -53,6 +55,8 @@ def _start(config: WorkerConfig) -> tuple[Any, str]:
 
     params = xllamacpp.CommonParams()
     params.model.path = config.model_path
+    if config.adapter_path:
+        params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(config.adapter_path)]
     params.n_parallel = config.slots
     params.n_ctx = config.context_tokens * config.slots
     params.n_batch = params.n_ubatch = config.batch_tokens

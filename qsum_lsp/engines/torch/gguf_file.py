@@ -47,7 +47,7 @@ def convert(gguf: Path, folder: Path) -> None:
     config = _config(reader, architecture)
     tensors: dict[str, torch.Tensor] = {}
     for tensor in reader.tensors:
-        name = _name(tensor.name)
+        name = transformers_name(tensor.name)
         if name is None:
             continue
         weights = dequantize(tensor.data, tensor.tensor_type).astype(np.float32)
@@ -95,7 +95,8 @@ def _config(reader: Any, architecture: str) -> dict[str, Any]:
     }
 
 
-def _name(gguf_name: str) -> str | None:
+def transformers_name(gguf_name: str) -> str | None:
+    """What transformers calls the tensor ``gguf_name`` of llama.cpp; None where it has none."""
     parts = gguf_name.split(".")
     if parts[0] == "blk":
         base = NAMES.get(parts[2])

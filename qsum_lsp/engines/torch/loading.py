@@ -91,7 +91,14 @@ def load(options: TorchOptions, source: ModelSource, context_tokens: int) -> Loa
     # recorded prefills would keep dequantised matrices in a pool of their own
     flexible = name.startswith("flash") and plan.quantization == "none"
     try:
-        model = load_model(folder, shape, device, quantization=plan.quantization, context=context_tokens + 64)
+        model = load_model(
+            folder,
+            shape,
+            device,
+            quantization=plan.quantization,
+            context=context_tokens + 64,
+            adapter=source.adapter_weights(),
+        )
         cache = KvCache(shape, plan.pages, model.dtype, device)
         draft = None
         if draft_folder is not None and draft_shape is not None:

@@ -6,11 +6,15 @@ import shutil
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
 from qsum_lsp import home, models
 from qsum_lsp.errors import EngineUnavailable
+
+if TYPE_CHECKING:
+    from qsum_lsp.engines.torch.adapter import AdapterWeights
 
 CONVERTED = "qsum-converted-1"
 """Part of a converted folder's name: changes with the conversion."""
@@ -20,10 +24,14 @@ HUB_FILES = ["*.safetensors", "*.json", "*.jinja"]
 
 @dataclass(frozen=True, slots=True)
 class ModelSource:
-    """A model as it was named: ``path`` is its folder or GGUF file, None for a hub id that is not here yet."""
+    """A model as it was named: ``path`` is its folder or GGUF file, None for a hub id that is not here yet.
+
+    ``adapter`` belongs to the GGUF file and is applied to its weights.
+    """
 
     name: str
     path: Path | None
+    adapter: models.Adapter | None = None
 
     @classmethod
     def find(cls, name: str) -> "ModelSource":
@@ -32,12 +40,15 @@ class ModelSource:
         if given.is_dir() or given.suffix == ".gguf":
             if not given.exists():
                 raise EngineUnavailable(f"There is no model file {given}.")
-            return cls(given.stem if given.is_file() else given.name, given)
-        if any(entry.alias == name for entry in models.catalogue()):
+            if given.is_dir():
+                return cls(given.name, given)
+            return cls(given.stem, given, models.adapter_for(given))
+        known = next((entry for entry in models.catalogue() if entry.alias == name), None)
+        if known is not None:
             located = models.locate(name)
             if located is None:
                 raise EngineUnavailable(f"The model {name!r} is not here. Run: qsum models pull {name}")
-            return cls(name, located)
+            return cls(name, located, known.adapter)
         if "/" not in name:
             raise EngineUnavailable(f"There is no model {name!r}; `qsum models list` shows the known ones.")
         from huggingface_hub import snapshot_download
@@ -62,6 +73,14 @@ class ModelSource:
         if self.path.suffix == ".gguf":
             return convert_gguf(self.path)
         return self.path
+
+    def adapter_weights(self) -> "AdapterWeights | None":
+        """What the adapter adds to the weights. Raises EngineUnavailable where its file is not whole."""
+        if self.adapter is None:
+            return None
+        from qsum_lsp.engines.torch.adapter import AdapterWeights
+
+        return AdapterWeights(models.adapter_path(self.adapter))
 
     @property
     def config_path(self) -> Path | None:
@@ -88,8 +107,10 @@ class ModelSource:
         return None
 
     def digest(self) -> str:
-        """A hash of the weights: names, sizes, and the first and last MiB of each file."""
+        """A hash of the weights: names, sizes, the first and last MiB of each file, and the adapter."""
         digest = hashlib.sha256(self.name.encode())
+        if self.adapter is not None:
+            digest.update(self.adapter.sha256.encode())
         if self.path is None:
             return digest.hexdigest()[:16]
         files = [self.path] if self.path.is_file() else sorted(self.path.glob("*.safetensors"))

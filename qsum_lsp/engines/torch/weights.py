@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from safetensors import safe_open
 
+from qsum_lsp.engines.torch.adapter import AdapterWeights
 from qsum_lsp.engines.torch.linear import Dense, Linear, make_linear
 from qsum_lsp.engines.torch.model import Layer, Model
 from qsum_lsp.engines.torch.shape import ModelShape, rope_table
@@ -59,14 +60,26 @@ def weight_bytes(shape: ModelShape, quantization: str, dtype: torch.dtype) -> in
 
 
 def load_model(
-    folder: Path, shape: ModelShape, device: torch.device, *, quantization: str, context: int
+    folder: Path,
+    shape: ModelShape,
+    device: torch.device,
+    *,
+    quantization: str,
+    context: int,
+    adapter: AdapterWeights | None = None,
 ) -> Model:
-    """The model saved in ``folder``; quantises matrix by matrix, so that the peak stays near the result."""
+    """The model saved in ``folder``; quantises matrix by matrix, so that the peak stays near the result.
+
+    ``adapter`` is added to the weights before they are fused or quantised.
+    """
     files = TensorFiles(folder, device)
     dtype = compute_dtype(shape, device)
-    return build_model(
-        shape, lambda name: files.get(name).to(dtype), files.__contains__, device, quantization, context
-    )
+
+    def get(name: str) -> torch.Tensor:
+        tensor = files.get(name)
+        return (adapter.merged(name, tensor) if adapter else tensor).to(dtype)
+
+    return build_model(shape, get, files.__contains__, device, quantization, context)
 
 
 def build_model(

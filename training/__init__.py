@@ -1,0 +1,1 @@
+"""Training of the adapters that are installed with qsum; see README.md."""

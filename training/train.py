@@ -1,0 +1,60 @@
+"""Train an adapter. Usage: ``python -m training.train MODEL.gguf --pages pairs.jsonl [--sections taught.jsonl] --out FOLDER``.
+
+Writes ``adapter.gguf`` and ``history.json``. ``pairs.jsonl`` and ``taught.jsonl`` have ``site``, ``messages`` and ``target``.
+"""
+
+import argparse
+import json
+from dataclasses import asdict, fields
+from pathlib import Path
+
+from training.adapter_file import write_adapter
+from training.base import Base
+from training.examples import encode_examples, held_out, read_records
+from training.fit import Recipe, fit
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--pages", type=Path, required=True)
+    parser.add_argument("--sections", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--name", default="qsum summaries")
+    parser.add_argument("--validation-share", type=float, default=0.08)
+    parser.add_argument("--recipe", type=json.loads, default={}, help="what differs, as a JSON object")
+    args = parser.parse_args()
+    unknown = set(args.recipe) - {one.name for one in fields(Recipe)}
+    if unknown:
+        parser.error(f"the recipe has no {', '.join(sorted(unknown))}")
+    recipe = Recipe(**args.recipe)
+
+    base = Base.load(args.model)
+    examples = encode_examples(base, read_records(args.pages), "page")
+    if args.sections:
+        examples += encode_examples(base, read_records(args.sections), "section")
+    train = [example for example in examples if not held_out(example.site, args.validation_share)]
+    valid = [example for example in examples if held_out(example.site, args.validation_share)]
+    if not train or not valid:
+        parser.error("the sites are too few to hold some out")
+    sites = {example.site for example in train}, {example.site for example in valid}
+    print(
+        f"{len(train)} examples of {len(sites[0])} sites, held out {len(valid)} of {len(sites[1])}",
+        flush=True,
+    )
+
+    model, history = fit(base, train, valid, recipe)
+    args.out.mkdir(parents=True, exist_ok=True)
+    write_adapter(model, args.out / "adapter.gguf", name=args.name)
+    record = {
+        "recipe": asdict(recipe),
+        "train": len(train),
+        "held out": len(valid),
+        "sites": [*map(len, sites)],
+    }
+    (args.out / "history.json").write_text(json.dumps(record | asdict(history)), "utf-8")
+    print(f"{history.seconds} s, {history.tokens} tokens, best at step {history.best_step}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
