@@ -145,18 +145,16 @@ def _llama_engine(settings: Settings) -> Engine:
     if isinstance(model, Path):
         path, digest = model, models.model_hash(model)
         known = next((entry for entry in models.catalogue() if entry.sha256 == digest), None)
-        name, most_context = (known.alias, known.context_tokens) if known else (model.name, None)
     else:
         # Known from the catalogue, so that cached summaries are found without the file.
-        path, name, digest = models.locate(model.alias) or own_path(model), model.alias, model.sha256
-        most_context = model.context_tokens
+        path, digest, known = models.locate(model.alias) or own_path(model), model.sha256, model
     context = settings.context_tokens or _LLAMA_CONTEXT
     return LlamaEngine(
         path,
-        model_name=name,
+        model_name=known.alias if known else path.name,
         model_hash=digest,
-        adapter=models.adapter_for(model),
-        context_tokens=min(context, most_context) if most_context else context,
+        adapter=known.adapter if known else None,
+        context_tokens=min(context, known.context_tokens) if known else context,
     )
 
 

@@ -65,7 +65,7 @@ class LlamaEngine:
     300 MiB. ``threads`` None is chosen by ``default_threads`` at loading.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         model_path: Path,
         *,

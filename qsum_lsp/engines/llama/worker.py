@@ -15,11 +15,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerConfig:
-    """``context_tokens`` is for each of the ``slots``; ``batch_tokens`` bounds one decode step; ``adapter_path`` is a
-    LoRA adapter for the model, or empty.
+    """``context_tokens`` is for each of the ``slots``; ``batch_tokens`` bounds one decode step.
 
-    ``state_folder`` (with a trailing separator) takes the saved states of slots; ``api_key`` keeps other users
-    of the machine from the port.
+    ``adapter_path`` is a LoRA adapter for the model, or empty; ``state_folder`` (with a trailing separator) takes the
+    saved states of slots; ``api_key`` keeps other users of the machine from the port.
     """
 
     model_path: str

@@ -3,7 +3,6 @@
 import logging
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
@@ -77,7 +76,8 @@ def load(options: TorchOptions, source: ModelSource, context_tokens: int) -> Loa
         text = f"{device}, {config.get('model_type')} through transformers, not optimised"
         return Loaded(foreign, tokenizer, stops, device, context_tokens, options.prefill_tokens, "none", text)
     shape = ModelShape.read(folder)
-    draft_folder = _draft_folder(options)
+    draft_source = _draft_source(options)
+    draft_folder = draft_source.fetch() if draft_source else None
     draft_shape = ModelShape.read(draft_folder) if draft_folder else None
     if draft_shape is not None and draft_shape.vocabulary < shape.vocabulary // 2:
         raise UsageError(
@@ -101,9 +101,14 @@ def load(options: TorchOptions, source: ModelSource, context_tokens: int) -> Loa
         )
         cache = KvCache(shape, plan.pages, model.dtype, device)
         draft = None
-        if draft_folder is not None and draft_shape is not None:
+        if draft_source is not None and draft_folder is not None and draft_shape is not None:
             small = load_model(
-                draft_folder, draft_shape, device, quantization="none", context=context_tokens + 64
+                draft_folder,
+                draft_shape,
+                device,
+                quantization="none",
+                context=context_tokens + 64,
+                adapter=draft_source.adapter_weights(),
             )
             draft = small, KvCache(draft_shape, plan.pages, small.dtype, device)
     except torch.OutOfMemoryError as error:
@@ -128,12 +133,12 @@ def load(options: TorchOptions, source: ModelSource, context_tokens: int) -> Loa
     )
 
 
-def _draft_folder(options: TorchOptions) -> Path | None:
+def _draft_source(options: TorchOptions) -> ModelSource | None:
     if options.speculation != "draft" and not (options.speculation == "auto" and options.draft_model):
         return None
     if options.draft_model is None:
         raise UsageError("speculation = 'draft' needs draft_model.")
-    return ModelSource.find(options.draft_model).fetch()
+    return ModelSource.find(options.draft_model)
 
 
 def _runner(
