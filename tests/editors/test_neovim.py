@@ -60,8 +60,8 @@ def drive(nvim: Path, folder: Path, start: str, program: Path, model: ScriptedSe
 
 @pytest.mark.parametrize(
     ("version", "start"),
-    [("0.11", ENABLE), ("next", ENABLE), ("0.11", SETUP)],
-    ids=["0.11", "next", "0.11-as-older"],
+    [("0.10", "require('qsum').setup()"), ("0.11", ENABLE), ("next", ENABLE), ("0.11", SETUP)],
+    ids=["0.10", "0.11", "next", "0.11-as-older"],
 )
 def test_neovim_reads_and_writes_summaries(
     version: str, start: str, tmp_path: Path, qsum_program: Path, model: ScriptedServer
