@@ -1,4 +1,4 @@
-"""Emacs with eglot and Vim with ALE, set up as the documentation says."""
+"""Emacs with eglot, Vim with ALE, and Helix, set up as the documentation says."""
 
 import json
 import os
@@ -72,4 +72,32 @@ def test_vim_ale(tmp_path: Path, qsum_program: Path, model: ScriptedServer) -> N
         terminal.keys(choice.group(1), "Enter")
         terminal.wait_for("> **Summary:** ")
         terminal.keys(":w", "Enter")
+        terminal.wait_until(lambda: "> **Summary:** " in page.read_text(), "the file")
+
+
+def test_helix(tmp_path: Path, qsum_program: Path, model: ScriptedServer) -> None:
+    workspace = write_workspace(tmp_path / "pages", "harbour.md", url=model.url)
+    configuration = tmp_path / ".config/helix/languages.toml"
+    configuration.parent.mkdir(parents=True)
+    configuration.write_text(documented("toml"))
+    environment = surroundings(tmp_path, qsum_program)
+    page = workspace / "harbour.md"
+    with Terminal(install.helix(), page, cwd=workspace, environment=environment) as terminal:
+        terminal.wait_for("A guide to Harbour")
+        terminal.keys("/Install the", "Enter")
+
+        def menu(key: str) -> str:
+            # Keys that come right after an escape would be taken for one key with Alt.
+            terminal.keys("Escape")
+            terminal.settled()
+            terminal.keys("Space", key)
+            return terminal.settled()
+
+        terminal.wait_until(lambda: "scripted, grounded" in menu("k"), "a hover")
+        chosen = "Insert summary below heading"
+        terminal.wait_until(lambda: chosen in menu("a"), "the code actions")
+        offered = re.findall(r"(?:Insert|Update|Summarize|Refresh)(?: [a-z]+)+", terminal.screen())
+        terminal.keys(*["Down"] * offered.index(chosen), "Enter")
+        terminal.wait_for("> **Summary:** ")
+        terminal.keys(":write", "Enter")
         terminal.wait_until(lambda: "> **Summary:** " in page.read_text(), "the file")
