@@ -4,14 +4,16 @@ import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { build } from "esbuild";
 
 await build({
-  entryPoints: ["src/extension.ts"],
-  outfile: "dist/extension.js",
+  entryPoints: ["src/extension.ts", "src/languageClient.ts"],
+  outdir: "dist",
   bundle: true,
   minify: true,
   platform: "node",
   target: "node20",
   format: "cjs",
-  external: ["vscode"],
+  external: ["vscode", "./languageClient"],
+  // VS Code knows "vscode" where it is required, not where it is imported.
+  supported: { "dynamic-import": false },
   legalComments: "linked",
 });
 

@@ -122,6 +122,6 @@ def test_nothing_is_loaded_without_markdown(tmp_path: Path, vsix: Path, qsum_pro
 
 def test_bundle_names_no_host(vsix: Path) -> None:
     with zipfile.ZipFile(vsix) as packed:
-        bundle = packed.read("extension/dist/extension.js").decode()
-    assert "http://" not in bundle
-    assert "https://" not in bundle
+        bundles = [packed.read(name).decode() for name in packed.namelist() if name.endswith(".js")]
+    assert len(bundles) == 2
+    assert not any("http://" in bundle or "https://" in bundle for bundle in bundles)

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -58,17 +58,20 @@ def server_program(folder: Path) -> Path:
     return program
 
 
-def pack_probe(folder: Path) -> Path:
-    """The extension that answers questions about the extension host."""
-    packed = folder / "probe.vsix"
+def pack(extension: Path, folder: Path) -> Path:
+    """The plain JavaScript ``extension`` as a package in ``folder``."""
+    packed = folder / f"{extension.name}.vsix"
     with zipfile.ZipFile(packed, "w") as archive:
-        for file in PROBE.iterdir():
+        for file in extension.iterdir():
             archive.write(file, f"extension/{file.name}")
     return packed
 
 
 class VSCode:
-    """One window on one folder, for the length of a ``with`` block. ``program`` is what ``qsum.path`` names."""
+    """One window on one folder, for the length of a ``with`` block.
+
+    ``program`` is what ``qsum.path`` names; ``beside`` are plain JavaScript extensions to install as well.
+    """
 
     def __init__(
         self,
@@ -80,6 +83,7 @@ class VSCode:
         program: Path | None = None,
         settings: Mapping[str, object] | None = None,
         environment: Mapping[str, str] | None = None,
+        beside: Sequence[Path] = (),
         trusted: bool = True,
         size: tuple[int, int] = (1280, 800),
         scale: float = 1,
@@ -96,7 +100,7 @@ class VSCode:
         machine_settings = scratch / "data/Machine/settings.json"
         for folder in (self._probe, user_settings.parent, machine_settings.parent, scratch / "home"):
             folder.mkdir(parents=True)
-        self._vsix = [vsix, pack_probe(scratch)]
+        self._vsix = [vsix, *(pack(extension, scratch) for extension in (PROBE, *beside))]
         chosen = {**QUIET_SETTINGS, **(settings or {})}
         user_settings.write_text(json.dumps(chosen))
         if program is not None:
@@ -112,8 +116,7 @@ class VSCode:
         }
 
     def __enter__(self) -> Self:
-        for vsix in self._vsix:
-            self._command("--install-extension", str(vsix))
+        self._command(*(word for vsix in self._vsix for word in ("--install-extension", str(vsix))))
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         self._log = (self._scratch / "code-server.log").open("w")
@@ -135,9 +138,8 @@ class VSCode:
         self.page: Page = context.new_page()
         self.page.set_default_timeout(_SECONDS * 1000)
         expect.set_options(timeout=_SECONDS * 1000)
-        self.page.goto(f"http://127.0.0.1:{port}/?folder={self.workspace}")
-        self.page.locator(".monaco-workbench").wait_for()
-        self.wait((self._probe / "ready").exists, "the extension host")
+        self._address = f"http://127.0.0.1:{port}/?folder={self.workspace}"
+        self._load()
         return self
 
     def __exit__(
@@ -158,6 +160,15 @@ class VSCode:
             self._log.close()
 
     # the window
+
+    def reload(self) -> None:
+        """Load the window anew; it has another extension host then."""
+        ready = self._probe / "ready"
+        host = Path("/proc") / ready.read_text()
+        ready.unlink()
+        self.page.goto("about:blank")
+        self.wait(lambda: not host.exists(), "the extension host to end")
+        self._load()
 
     def open(self, name: str) -> None:
         """Open a file of the workspace in an editor that stays."""
@@ -288,6 +299,11 @@ class VSCode:
             else:
                 page.wait_for_timeout(50)
         raise AssertionError(f"waited {seconds} s for {what}")
+
+    def _load(self) -> None:
+        self.page.goto(self._address)
+        self.page.locator(".monaco-workbench").wait_for()
+        self.wait((self._probe / "ready").exists, "the extension host")
 
     def _line(self, *arguments: str) -> list[str]:
         line = [

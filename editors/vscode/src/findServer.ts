@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { access } from "node:fs/promises";
 import { homedir } from "node:os";
 import path from "node:path";
 import * as vscode from "vscode";
@@ -85,27 +85,36 @@ async function* candidates(privateServer: string): AsyncGenerator<Candidate> {
     // -P keeps the working directory out of the modules that Python finds.
     yield { command: python, args: ["-P", "-m", "qsum_lsp"], origin: "the selected Python environment" };
   }
-  const onPath = findOnPath("qsum");
+  const onPath = await findOnPath("qsum");
   if (onPath) {
     yield { command: onPath, args: [], origin: "the PATH" };
   }
-  if (existsSync(privateServer)) {
+  if (await exists(privateServer)) {
     yield { command: privateServer, args: [], origin: "Install Server" };
   }
 }
 
 /** The absolute path of a program on the `PATH`; relative entries would be places inside of a workspace. */
-export function findOnPath(name: string): string | undefined {
+export async function findOnPath(name: string): Promise<string | undefined> {
   const endings = process.platform === "win32" ? [".exe", ".cmd"] : [""];
   for (const folder of (process.env.PATH ?? "").split(path.delimiter)) {
     for (const ending of path.isAbsolute(folder) ? endings : []) {
       const found = path.join(folder, name + ending);
-      if (existsSync(found)) {
+      if (await exists(found)) {
         return found;
       }
     }
   }
   return undefined;
+}
+
+async function exists(file: string): Promise<boolean> {
+  try {
+    await access(file);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 async function versionOf(candidate: Candidate, log: vscode.LogOutputChannel): Promise<string | undefined> {

@@ -1,5 +1,4 @@
-import { readdirSync } from "node:fs";
-import { rm } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
 import path from "node:path";
 import type * as vscode from "vscode";
 import { findOnPath } from "./findServer";
@@ -37,7 +36,7 @@ export class PrivateServer {
     token: vscode.CancellationToken,
   ): Promise<void> {
     const python = await findPython();
-    const wheel = readdirSync(this.wheels).find((name) => name.endsWith(".whl"));
+    const wheel = (await readdir(this.wheels)).find((name) => name.endsWith(".whl"));
     if (!wheel) {
       throw new Error("This copy of the extension came without the server. Run: pip install qsum-lsp");
     }
@@ -73,7 +72,7 @@ export class PrivateServer {
 
 async function findPython(): Promise<string> {
   const names = process.platform === "win32" ? ["python", "py"] : ["python3", "python"];
-  for (const python of [await selectedPython(), ...names.map(findOnPath)]) {
+  for (const python of [await selectedPython(), ...(await Promise.all(names.map(findOnPath)))]) {
     if (python && (await isNewPython(python))) {
       return python;
     }

@@ -1,7 +1,8 @@
 import { homedir } from "node:os";
 import * as vscode from "vscode";
-import type * as languageClient from "vscode-languageclient/node";
+import type { ErrorHandler, LanguageClient, LanguageClientOptions } from "vscode-languageclient/node";
 import { findServer, NoServer, type ServerCommand } from "./findServer";
+import type * as languageClient from "./languageClient";
 import { SELECTOR } from "./languages";
 import { chosenSettings } from "./settings";
 
@@ -30,7 +31,7 @@ export class Server implements vscode.Disposable {
   private readonly stateChanged = new vscode.EventEmitter<ServerState>();
   private readonly statusChanged = new vscode.EventEmitter<ServerStatus>();
   private readonly summariesChanged = new vscode.EventEmitter<string>();
-  private client: languageClient.LanguageClient | undefined;
+  private client: LanguageClient | undefined;
   private current: ServerState = { kind: "stopped" };
   private queue: Promise<void> = Promise.resolve();
   private isRestartQueued = false;
@@ -96,8 +97,7 @@ export class Server implements vscode.Disposable {
     this.setState({ kind: "starting" });
     try {
       const server = await findServer(this.privateServer, this.log);
-      // Loaded only now, so that the extension is activated without it.
-      const library = await import("vscode-languageclient/node");
+      const library = await import("./languageClient");
       const { LanguageClient, State } = library;
       const client = new LanguageClient("qsum", "qsum", this.executable(server), this.clientOptions(library));
       client.onDidChangeState(({ newState }) => {
@@ -146,7 +146,7 @@ export class Server implements vscode.Disposable {
     return { command: server.command, args: [...server.args, "lsp"], options: { cwd: homedir() } };
   }
 
-  private clientOptions(library: typeof languageClient): languageClient.LanguageClientOptions {
+  private clientOptions(library: typeof languageClient): LanguageClientOptions {
     return {
       documentSelector: SELECTOR,
       outputChannel: this.log,
@@ -179,13 +179,13 @@ export class Server implements vscode.Disposable {
     if (!client) {
       return undefined;
     }
-    const { runWithProgress } = await import("./commandProgress");
+    const { runWithProgress } = await import("./languageClient");
     return runWithProgress(client, (token, workDoneToken) =>
       client.sendRequest("workspace/executeCommand", { command, arguments: args, workDoneToken }, token),
     );
   }
 
-  private errorHandler({ CloseAction, ErrorAction }: typeof languageClient): languageClient.ErrorHandler {
+  private errorHandler({ CloseAction, ErrorAction }: typeof languageClient): ErrorHandler {
     return {
       error: () => ({ action: ErrorAction.Continue, handled: true }),
       closed: () => {
