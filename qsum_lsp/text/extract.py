@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from qsum_lsp.text.sentences import split_sentences
 from qsum_lsp.text.words import content_words, words
 
-EXTRACT_VERSION = "1"
+EXTRACT_VERSION = "2"
 """Part of the extractive engine's fingerprint: change it with any change that can change a choice."""
 
 # What comes after the first sentences and characters is not looked at: the lead wins anyhow, and time stays bounded.

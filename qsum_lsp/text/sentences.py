@@ -6,7 +6,7 @@ import sentencex
 def split_sentences(text: str, language: str = "en") -> list[str]:
     """The sentences of ``text``, stripped, empty ones left out. ``language`` is an ISO 639-1 code.
 
-    A full stop inside a word, as in ``strings.Trim``, ends none.
+    A full stop inside a word, as in ``strings.Trim`` or ``.NET``, ends none.
     """
     sentences: list[str] = []
     joined = False
@@ -19,5 +19,6 @@ def split_sentences(text: str, language: str = "en") -> list[str]:
             sentences[-1] += stripped
         else:
             sentences.append(stripped)
-        joined = piece[-1] == "." and len(stripped) > 1 and stripped[-2].isascii() and stripped[-2].isalnum()
+        before = stripped[-2:-1]
+        joined = piece[-1] == "." and before.isascii() and (before.isalnum() or before == " ")
     return sentences

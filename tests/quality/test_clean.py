@@ -50,6 +50,7 @@ PAGES = Path(__file__).parent.parent / "data" / "docs-dev.jsonl"
         ("Sorts files with sort_by_name and a * b * c.", "Sorts files with sort_by_name and a * b * c."),
         ("npm-run starts it.", "Npm-run starts it."),
         ("strings.Trim cuts white space.", "strings.Trim cuts white space."),
+        ("Package a Windows .NET MAUI app.", "Package a Windows .NET MAUI app."),
         ("Less &lt; more &amp; so on.", "Less < more & so on."),
         ("Sorts files.\u202e\u0007 It is fast.", "Sorts files. It is fast."),
         ("Sorts files. It is fast because it", "Sorts files."),
