@@ -29,7 +29,7 @@ from qsum_lsp.errors import EngineUnavailable
 CLIENT_HEADER = b"x-qsum-client"
 _MAX_TOKENS_WHERE_UNSET = 256
 _SLOWEST_READER_SECONDS = 60.0
-_EVENT_SECONDS = 0.03  # each event costs both ends 0.2 ms, and no reader sees more than thirty a second
+_EVENT_SECONDS = 0.05  # each event costs a reader 0.3 ms, and no person sees more than twenty a second
 
 
 class _Part(msgspec.Struct):
