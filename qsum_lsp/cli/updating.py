@@ -16,6 +16,7 @@ from qsum_lsp.errors import EngineUnavailable
 from qsum_lsp.front_matter.check import CheckedPage
 from qsum_lsp.front_matter.neighbours import Neighbours
 from qsum_lsp.front_matter.report import PageReport
+from qsum_lsp.front_matter.style import PageStyle
 from qsum_lsp.front_matter.update import UpdatedPage, update_page
 from qsum_lsp.home import store_path
 from qsum_lsp.service import Service, model_to_pull, summary_options
@@ -76,8 +77,8 @@ class DuePages:
     ) -> UpdatedPage:
         summarizer = service.summarizer(settings)
 
-        async def summarize(document: Document, max_chars: int, style: str) -> SectionSummary | None:
-            options = replace(summary_options(settings), page_max_chars=max_chars, page_style=style)
+        async def summarize(document: Document, style: PageStyle) -> SectionSummary | None:
+            options = style.options(summary_options(settings))
             if PAGE not in summarizer.lookup(document, options).summaries:
                 self._pull_model(settings, progress)
             result = await summarizer.summarize(

@@ -50,7 +50,9 @@ def check(summary: str, page: EvaluationPage, *, max_chars: int) -> Checks:
 
 def unsupported(summary: str, page: EvaluationPage) -> list[str]:
     """Numbers, names and identifiers that stand nowhere in the page, and most words where too few stand there."""
-    text = "\n".join((page.title, *(block.text for block in split_blocks(page.body)), page.body)).casefold()
+    text = "\n".join(
+        (page.title, *page.site_names, *(block.text for block in split_blocks(page.body)), page.body)
+    ).casefold()
     squeezed = text.replace(",", "")
     missing = [
         fact

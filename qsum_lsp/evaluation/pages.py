@@ -1,12 +1,14 @@
 """Pages with a description by their authors: what summaries are measured on."""
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from qsum_lsp.document import Document, parse, split_blocks
 from qsum_lsp.errors import FileError, UsageError
 
+_NAME_PART = re.compile(r"[A-Z]?[^\W\d_A-Z]+|[A-Z]+(?![a-z])")
 _BANDS = ((400, "short"), (1500, "medium"), (6000, "long"))
 
 
@@ -24,6 +26,11 @@ class EvaluationPage:
     description: str
     band: str
     verbatim: bool
+
+    @property
+    def site_names(self) -> tuple[str, ...]:
+        """The words of the site's name: ``acme/toolDocs`` stands for what its configuration would call it."""
+        return tuple(_NAME_PART.findall(self.site))
 
     def document(self) -> Document:
         """The page as a file of a site: its title in the front matter, no description."""

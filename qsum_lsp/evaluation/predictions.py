@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from qsum_lsp.errors import FileError, UsageError
@@ -44,7 +44,8 @@ async def predict(
 
     async def one(page: EvaluationPage) -> Prediction:
         async with gate:
-            result = await summarizer.summarize(page.document(), options, only=(PAGE,))
+            named = replace(options, site_names=page.site_names)
+            result = await summarizer.summarize(page.document(), named, only=(PAGE,))
         summary = result.summaries.get(PAGE)
         prediction = Prediction(
             id=page.id,

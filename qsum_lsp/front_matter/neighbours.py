@@ -3,6 +3,7 @@
 import os
 from collections import Counter, deque
 from collections.abc import Iterator
+from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Literal
@@ -60,7 +61,8 @@ class Neighbours:
     def style(self, path: Path, page: Page, key: str, settings: Settings) -> PageStyle:
         """How the pages nearest to ``path`` write theirs: its folder, else the folders above, up to the site's root."""
         kind: Literal["yaml", "toml", "json"] = page.front_matter.kind if page.front_matter else "yaml"
-        root = self.site(path).root
+        site = self.site(path)
+        root = site.root
         found: list[Sample] = []
         for folder in (_folder(path), *_folder(path).parents):
             pages = self._read(folder, key)
@@ -69,7 +71,8 @@ class Neighbours:
             ]
             if len(found) >= _ENOUGH or folder == root:
                 break
-        return style_of(found if len(found) >= _FEW else (), kind=kind, max_chars=settings.max_chars)
+        style = style_of(found if len(found) >= _FEW else (), kind=kind, max_chars=settings.max_chars)
+        return replace(style, site_names=site.names)
 
     def keep_summaries(self, path: Path, key: str) -> bool:
         """Whether at least half of the other pages in the folder of ``path`` have a summary under ``key``."""

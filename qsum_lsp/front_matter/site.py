@@ -1,6 +1,7 @@
 """The site that a page belongs to: its root folder and the keys that its generator reads."""
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,16 +38,33 @@ GENERATORS = (
         "Jekyll", ("_config.yml", "_config.yaml", "_config.toml"), ("description", "summary", "excerpt")
     ),
 )
+_CONFIGS = (
+    *_configs("docusaurus.config", "astro.config"),
+    *(f".vitepress/config.{suffix}" for suffix in _SUFFIXES),
+    *("mkdocs.yml", "mkdocs.yaml", "_config.yml", "_config.yaml", "_config.toml"),
+    *(
+        f"{stem}.{suffix}"
+        for stem in ("hugo", "config", "config/_default/hugo", "config/_default/config")
+        for suffix in ("toml", "yaml", "yml", "json")
+    ),
+)
+_CONFIG_BYTES = 16 * 1024
+_TITLE = re.compile(r"^[ \t]*[\"']?(?:title|site_name)[\"']?[ \t]*[:=][ \t]*(?P<title>.+)$", re.MULTILINE)
+_CAPITALISED = re.compile(r"\b[A-Z][\w-]*\w")
 _GITHUB_DOCS = Generator("GitHub docs", (), ("intro",))
 _HUGO_BY_FOLDERS = Generator("Hugo", (), ("description", "summary"))
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """``root`` bounds the search for neighbouring pages; ``generator`` is None where none is recognised."""
+    """``root`` bounds the search for neighbouring pages; ``generator`` is None where none is recognised.
+
+    ``names`` are the words of the site's own name, as its configuration has it.
+    """
 
     root: Path
     generator: Generator | None
+    names: tuple[str, ...] = ()
 
 
 def find_site(folder: Path) -> Site:
@@ -60,17 +78,29 @@ def find_site(folder: Path) -> Site:
         names = _names(candidate)
         generator = _generator(candidate, names)
         if generator is not None:
-            return Site(candidate, generator)
+            return Site(candidate, generator, _site_names(candidate))
         if ".git" in names:
-            beside = (
-                _generator(candidate / name, _names(candidate / name))
-                for name in _SITE_FOLDERS
-                if name in names
-            )
-            return Site(candidate, next(filter(None, beside), None))
+            for name in _SITE_FOLDERS:
+                generator = _generator(candidate / name, _names(candidate / name)) if name in names else None
+                if generator is not None:
+                    return Site(candidate, generator, _site_names(candidate / name))
+            return Site(candidate, None)
         if settings is None and ".qsum.toml" in names:
             settings = candidate
     return Site(settings or folder, None)
+
+
+def _site_names(folder: Path) -> tuple[str, ...]:
+    """The capitalised words of the title that the configuration in ``folder`` gives the site."""
+    for file in _CONFIGS:
+        try:
+            with (folder / file).open("rb") as config:
+                found = _TITLE.search(config.read(_CONFIG_BYTES).decode("utf-8", "replace"))
+        except OSError:
+            continue
+        if found:
+            return tuple(dict.fromkeys(_CAPITALISED.findall(found["title"])))
+    return ()
 
 
 def _names(folder: Path) -> frozenset[str]:

@@ -2,14 +2,17 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
 from qsum_lsp.front_matter.edit import DEFAULT_LINE_STYLE, LineStyle, Position
 from qsum_lsp.front_matter.entries import Quoting
 from qsum_lsp.front_matter.marker import JSON_KEY
 from qsum_lsp.front_matter.page import Page
 from qsum_lsp.front_matter.site import KNOWN_KEYS
+
+if TYPE_CHECKING:
+    from qsum_lsp.summaries.values import SummaryOptions
 
 FinalStop = Literal["always", "never", "as_written"]
 
@@ -63,12 +66,22 @@ def samples_of(page: Page, extra_keys: Sequence[str] = ()) -> tuple[Sample, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageStyle:
-    """How a new summary is written: its line, its length in characters, its end, and in words for the model."""
+    """How a new summary is written: its line, its length in characters, its end, and in words for the model.
+
+    ``site_names`` are words of the site's own name, which it may use.
+    """
 
     line: LineStyle = DEFAULT_LINE_STYLE
     max_chars: int = DEFAULT_MAX_CHARS
     final_stop: FinalStop = "as_written"
     description: str = ""
+    site_names: tuple[str, ...] = ()
+
+    def options(self, options: "SummaryOptions") -> "SummaryOptions":
+        """``options`` for a page that is written so."""
+        return replace(
+            options, page_max_chars=self.max_chars, page_style=self.description, site_names=self.site_names
+        )
 
     def finish(self, summary: str) -> str:
         """``summary`` with the final full stop that the site wants; several sentences keep theirs."""

@@ -13,12 +13,14 @@ from qsum_lsp.front_matter.errors import FrontMatterError
 from qsum_lsp.front_matter.neighbours import Neighbours
 from qsum_lsp.front_matter.page import Page
 from qsum_lsp.front_matter.report import PageReport
-from qsum_lsp.front_matter.whole import CUT, whole_sentence
+from qsum_lsp.front_matter.style import PageStyle
+from qsum_lsp.front_matter.whole import whole_sentence
 from qsum_lsp.settings import Settings
 from qsum_lsp.summaries.values import SectionSummary
+from qsum_lsp.text.extract import CUT
 
-Summarize = Callable[[Document, int, str], Awaitable[SectionSummary | None]]
-"""A document, the limit in characters and the style in words, to the page's summary."""
+Summarize = Callable[[Document, PageStyle], Awaitable[SectionSummary | None]]
+"""A document and how its site writes, to the page's summary."""
 
 _NO_LIMIT = 1000
 
@@ -46,7 +48,7 @@ async def update_page(
         raise ValueError("a page that could not be read is not due")
     style = neighbours.style(checked.path, page, report.key, settings)
     document = parse(page.text)
-    made = await summarize(document, style.max_chars, style.description)
+    made = await summarize(document, style)
     text = made.text if made else ""
     if text.endswith(CUT):
         # A limit that neighbours suggest may be passed by a whole sentence; the user's own may not.

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from qsum_lsp.document import Document
 from qsum_lsp.engines.protocol import EngineIdentity, EngineStatus, Priority
 from qsum_lsp.front_matter.check import CheckedPage
 from qsum_lsp.front_matter.neighbours import Neighbours
+from qsum_lsp.front_matter.style import PageStyle
 from qsum_lsp.front_matter.update import UpdatedPage, update_page
 from qsum_lsp.home import store_path
 from qsum_lsp.lsp.documents import Snapshot
@@ -107,8 +108,8 @@ class Backend:
         """The page with a new summary in its front matter; nothing is written to the disk."""
         prepared = await self._with_model(settings)
 
-        async def summarize(document: Document, max_chars: int, style: str) -> SectionSummary | None:
-            options = replace(summary_options(settings), page_max_chars=max_chars, page_style=style)
+        async def summarize(document: Document, style: PageStyle) -> SectionSummary | None:
+            options = style.options(summary_options(settings))
             result = await prepared.worker.summarize(
                 document, options, only=(PAGE,), priority=Priority.VISIBLE
             )

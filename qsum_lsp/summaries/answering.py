@@ -86,7 +86,8 @@ class Answering:
             return (f"it was no whole sentence within {self._prompt_input.max_chars} characters",)
         if headings and bare(text) == bare(headings[-1]):
             return ("it only repeated the title",)
-        return check_grounding(text, "\n\n".join((*headings, prompt.source))).problems
+        source = "\n\n".join((*headings, prompt.source))
+        return check_grounding(text, source, known_names=self._prompt_input.site_names).problems
 
     async def _text(self, prompt: Prompt) -> str:
         """The cleaned text, empty where nothing is usable. A request that fails is repeated once."""

@@ -2,8 +2,9 @@
 
 from qsum_lsp.document import split_blocks
 from qsum_lsp.summaries.answer import Answer
+from qsum_lsp.summaries.clean import clean_summary
 from qsum_lsp.summaries.prompt import PromptInput
-from qsum_lsp.text.extract import best_sentence, shorten
+from qsum_lsp.text.extract import CUT, best_sentence, best_whole_sentence, shorten
 from qsum_lsp.text.language import guess_language
 
 FALLBACK_NOTE = "The best sentence of the text, since"
@@ -21,6 +22,12 @@ def extract(prompt_input: PromptInput, source: str, *, why: str, lasting: bool =
     title = prompt_input.headings[-1] if prompt_input.headings else ""
     language = guess_language(source)
     text = best_sentence(paragraphs, max_chars=prompt_input.max_chars, title=title, language=language)
+    if text.endswith(CUT):
+        whole = best_whole_sentence(
+            paragraphs, max_chars=prompt_input.max_chars, title=title, language=language
+        )
+        text = whole or text
+    text = clean_summary(text, max_chars=prompt_input.max_chars, title=title, language=language) or text
     if not text:
         first = next((line for line in source.split("\n") if line.strip()), "")
         text = shorten(" ".join(first.split()), max_chars=prompt_input.max_chars)

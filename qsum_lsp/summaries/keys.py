@@ -26,6 +26,7 @@ def summary_key(prompt_input: PromptInput, *, fingerprint: str, content_digest: 
         fingerprint,
         str(prompt_input.max_chars),
         f"page {prompt_input.page_style}" if prompt_input.is_page else "section",
+        " ".join(prompt_input.site_names),
         str(len(prompt_input.headings)),
         *prompt_input.headings,
         content_digest,

@@ -3,7 +3,7 @@
 import re
 
 _NOUN = (
-    r"(?:page|section|document|documentation|article|guide|post|blog post|text|tutorial|chapter|topic|summary|"
+    r"(?:page|section|document|documentation|table|article|guide|post|blog post|text|tutorial|chapter|topic|summary|"
     r"passage|content|case study|how-to|overview|readme|file|quick ?start|reference|lesson|walkthrough|series)"
 )
 _WHOLE = rf"(?:the|this|these|that|our)\s+(?:[\w'’-]+\s+){{0,3}}?{_NOUN}s?(?:\s+(?:titled|called|named)\s+[\"“'][^\"”']+[\"”'])?"
@@ -13,6 +13,7 @@ _ENGLISH_SUBJECT = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _THIS_IS = re.compile(r"^this\s+(?=is\s+(?:an?|the|your)\s)", re.IGNORECASE)
+_IS_A = re.compile(r"^is\s+(?=an?\s)", re.IGNORECASE)
 _YOU_LEARN = re.compile(r"^you(?:['’]ll|\s+will)?\s+(?=(?:also\s+)?(?:learn|see|find out)\s)", re.IGNORECASE)
 _TALKING = (
     r"(?:describ|explain|cover|discuss|outlin|show|demonstrat|detail|introduc|present|provid|giv|offer|contain|"
@@ -20,7 +21,7 @@ _TALKING = (
 )
 _TALKING_VERB = re.compile(rf"^{_TALKING}\w*\b", re.IGNORECASE)
 _ABOUT = re.compile(
-    r"^(?:is|are)\s+(?:all\s+|mainly\s+)?(?:about|on|dedicated\s+to|devoted\s+to|intended\s+to|designed\s+to)\s+(?P<rest>.+)$"
+    r"^(?:is|are)\s+(?:all\s+|mainly\s+)?(?:about|on|dedicated\s+to|devoted\s+to|intended\s+to|designed\s+to|meant\s+to)\s+(?P<rest>.+)$"
     r"|^(?:deals\s+with|talks\s+about)\s+(?P<with>.+)$",
     re.IGNORECASE | re.DOTALL,
 )
@@ -137,7 +138,9 @@ def _stripped(text: str, language: str) -> str:
         found = pattern.match(predicate)
         if found:
             return next(group for group in found.groups() if group)
-    return predicate if _TALKING_VERB.match(predicate) else text
+    if _TALKING_VERB.match(predicate):
+        return predicate
+    return _IS_A.sub("", predicate) if _IS_A.match(predicate) and text[:4].casefold() == "this" else text
 
 
 def _is_code(text: str) -> bool:

@@ -19,7 +19,7 @@ class PromptInput:
     ``headings`` is the path of titles down to this section, the page's own title first; ``markdown`` the text
     to summarise; ``parts`` the summaries of its parts (children or chunks) where it is too long for one
     prompt, as (title, summary) pairs, and then ``markdown`` is only the text that no part covers.
-    ``feedback`` names what the grounding check refused in a first answer, on a second try.
+    ``site_names`` are not shown, but an answer may use them. ``feedback`` names what the grounding check refused in a first answer, on a second try.
     """
 
     headings: tuple[str, ...]
@@ -28,6 +28,7 @@ class PromptInput:
     is_page: bool = False
     parts: Sequence[tuple[str, str]] = ()
     page_style: str = ""
+    site_names: tuple[str, ...] = ()
     feedback: Sequence[str] = ()
 
 

@@ -214,6 +214,7 @@ class Recipe:
             max_chars=self._options.page_max_chars if is_page else self._options.max_chars,
             is_page=is_page,
             page_style=self._options.page_style if is_page else "",
+            site_names=self._options.site_names if is_page else (),
         )
 
     def _ask(

@@ -18,6 +18,7 @@ class SummaryOptions:
 
     ``max_chars`` bounds a section's summary, ``page_max_chars`` the page's. ``page_style`` is a short, plain
     description of how the site writes its page summaries ("one sentence, no final full stop"), or empty.
+    ``site_names`` are words of the site's own name, which a page's summary may use though the page does not.
     """
 
     strategy: Strategy = "headings"
@@ -25,6 +26,7 @@ class SummaryOptions:
     page_max_chars: int = 280
     min_words: int = 25
     page_style: str = ""
+    site_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,9 @@ EXTRACT_VERSION = "2"
 _MOST_SENTENCES = 200
 _MOST_CHARACTERS = 100_000
 
+CUT = "…"
+"""What marks a sentence that was cut to fit."""
+
 _CLOSERS = "\"'”’»›)]}』」）】*_"
 _TERMINATORS = (".", "!", "。", "！", "．", "｡", "…", "।", "॥", "۔", "။", "።", "։")
 _QUESTION_MARKS = ("?", "？", "؟", ";", "՞")
@@ -75,6 +78,20 @@ def best_sentence(paragraphs: Sequence[str], *, max_chars: int, title: str = "",
     return shorten(candidates[best].text, max_chars=max_chars)
 
 
+def best_whole_sentence(
+    paragraphs: Sequence[str], *, max_chars: int, title: str = "", language: str = "en"
+) -> str:
+    """As ``best_sentence``, but of the sentences that fit the limit, so that none is cut; empty where none fits."""
+    fitting = [
+        " ".join(one for one in split_sentences(" ".join(text.split()), language) if len(one) <= max_chars)
+        for text in paragraphs
+    ]
+    found = best_sentence(
+        [text for text in fitting if text], max_chars=max_chars, title=title, language=language
+    )
+    return "" if found.endswith(CUT) else found
+
+
 def shorten(sentence: str, *, max_chars: int) -> str:
     """``sentence`` within ``max_chars``: cut at a clause past the middle, else at a word, and marked with "…"."""
     if len(sentence) <= max_chars:
@@ -87,7 +104,7 @@ def shorten(sentence: str, *, max_chars: int) -> str:
         cut = sentence.rfind(" ", 0, room + 1)
         if cut * 2 < max_chars:
             cut = room
-    return sentence[:cut].rstrip(" ,;:–—-、，；：،؛") + "…" if room else "…"
+    return sentence[:cut].rstrip(" ,;:–—-、，；：،؛") + CUT if room else CUT
 
 
 def _candidates(paragraphs: Sequence[str], language: str) -> list[_Candidate]:

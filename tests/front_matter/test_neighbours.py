@@ -50,6 +50,23 @@ def test_key_by_generator(tmp_path: Path, files: list[str], key: str) -> None:
     assert _key(page, Settings(key="abstract")) == "abstract"
 
 
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("mkdocs.yml", "site_name: The Acme Handbook\nnav: []\n"),
+        ("hugo.toml", "baseURL = 'https://example.com'\ntitle = 'The Acme Handbook'\n"),
+        ("docusaurus.config.ts", "const config = {\n  title: 'The Acme Handbook',\n};\n"),
+        ("config/_default/hugo.toml", 'title = "The Acme Handbook"\n'),
+    ],
+)
+def test_the_site_s_name_is_what_its_configuration_calls_it(tmp_path: Path, file: str, text: str) -> None:
+    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / file).write_text(text)
+    page = _page(tmp_path / "content" / "page.md")
+    style = Neighbours().style(page, read_page(BARE), "description", Settings())
+    assert style.site_names == ("The", "Acme", "Handbook")
+
+
 def test_key_by_neighbours(tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
     page = _page(tmp_path / "docs" / "page.md")

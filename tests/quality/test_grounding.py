@@ -59,6 +59,18 @@ def test_what_a_small_change_makes_false_is_named(summary: str, named: str) -> N
     assert named in "; ".join(check_grounding(summary, SOURCE).problems)
 
 
+def test_the_site_s_own_name_needs_no_place_in_the_text() -> None:
+    summary = "Learn how Acme caches tokens."
+    assert check_grounding(summary, SOURCE).problems == ("the name Acme is not in the text",)
+    assert check_grounding(summary, SOURCE, known_names=("Acme", "Docs")).grounded
+
+
+def test_what_the_text_is_about_goes_with_anything_in_it() -> None:
+    text = "We run Redis. A fast Redis needs memory, and Redis stays up. " * 2
+    source = f"{SOURCE}\n{'Some other words stand here. ' * 6}\n{text}"
+    assert check_grounding("Learn how administrators clear Redis tokens.", source).grounded
+
+
 def test_a_summary_in_another_language_is_refused() -> None:
     german = "Der Zwischenspeicher hält Anmeldedaten vor. Er überlebt keinen Neustart des Rechners."
     assert not check_grounding("Learn how the temporary storage keeps credentials.", german).grounded

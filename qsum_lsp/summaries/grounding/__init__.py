@@ -5,6 +5,7 @@ identifier that the source lacks or ties to other words, a negation or a compari
 round, and sentences whose words mostly come from somewhere else.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from qsum_lsp.summaries.grounding.facts import missing_facts
@@ -29,9 +30,9 @@ class Grounding:
         return not self.problems
 
 
-def check_grounding(summary: str, source: str) -> Grounding:
-    """Hold ``summary`` against the plain text ``source``."""
-    reading = Reading(source, guess_language(source))
+def check_grounding(summary: str, source: str, *, known_names: Collection[str] = ()) -> Grounding:
+    """Hold ``summary`` against the plain text ``source``; ``known_names`` may stand anywhere in it."""
+    reading = Reading(source, guess_language(source), known_names)
     problems: dict[str, None] = {}
     for sentence in split_sentences(summary, reading.language):
         for check in (missing_facts, turned_claims, foreign_words):

@@ -82,14 +82,21 @@ def _names(claim: str, reading: Reading, spans: list[tuple[int, int]]) -> Iterat
         ]
         if missing:
             yield from (f"the name {name} is not in the text" for name in missing)
-        elif written and not _bound(start, match.end(), claim, reading):
+        elif written and not _is_subject(written, reading) and not _bound(start, match.end(), claim, reading):
             yield f"the name {' '.join(written)} stands elsewhere in the text"
+
+
+def _is_subject(written: Sequence[str], reading: Reading) -> bool:
+    """Whether the name is the site's or what the text is about, which goes with anything in it."""
+    names = [_POSSESSIVE.sub("", word).casefold() for word in written]
+    return " ".join(names) == reading.subject or reading.known_names.issuperset(names)
 
 
 def _known(name: str, reading: Reading) -> bool:
     folded = name.casefold()
     return (
         folded in reading.stop
+        or folded in reading.known_names
         or bool(reading.places_of(folded))
         or all(reading.places_of(part) for part in re.split(r"[-&]", folded) if part)
         or _is_acronym_of(name, reading)

@@ -4,7 +4,7 @@ import math
 import re
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cached_property
 
 from qsum_lsp.text.words import STOP_WORDS, words
@@ -260,11 +260,16 @@ def spoken_words(text: str) -> list[str]:
     return [word.removesuffix("'s") for word in words(GROUPED.sub("", text).replace("’", "'"))]
 
 
-class Reading:
-    """The words of ``source`` by stem and place."""
+_INSIDE_NAME = re.compile(r"(?<=[a-z,] )[A-Z]\w+(?: [A-Z]\w+)*")
+_SUBJECT_TIMES = 3
 
-    def __init__(self, source: str, language: str) -> None:
+
+class Reading:
+    """The words of ``source`` by stem and place; ``known_names`` need not stand in it."""
+
+    def __init__(self, source: str, language: str, known_names: Collection[str] = ()) -> None:
         self.source = source
+        self.known_names = frozenset(name.casefold() for name in known_names)
         self.language = language
         self.lower = source.casefold().replace("’", "'")
         self.stop = STOP_WORDS.get(language, frozenset()) | _DISCOURSE
@@ -283,6 +288,12 @@ class Reading:
         for place, word in enumerate(self.stems):
             places[word].append(place)
         return dict(places)
+
+    @cached_property
+    def subject(self) -> str:
+        """The name in lower case that the source has most often inside sentences, or empty where none stands out."""
+        named = Counter(_INSIDE_NAME.findall(self.source)).most_common(1)
+        return named[0][0].casefold() if named and named[0][1] >= _SUBJECT_TIMES else ""
 
     @cached_property
     def ungrouped(self) -> str:

@@ -1,0 +1,40 @@
+"""What stands in for an answer that cannot be used, as whole sentences."""
+
+import pytest
+
+from qsum_lsp.summaries.fallback import extract
+from qsum_lsp.summaries.prompt import PromptInput
+
+LONG = "The cache keeps " + "very " * 60 + "many answers."
+
+
+def fallback(markdown: str, *, max_chars: int = 280) -> str:
+    prompt_input = PromptInput(headings=("Cache",), markdown=markdown, max_chars=max_chars, is_page=True)
+    return extract(prompt_input, markdown, why="it is a test").text
+
+
+def test_a_sentence_that_fits_is_better_than_a_longer_one_cut() -> None:
+    assert fallback(f"{LONG} It forgets all of them when the server stops.") == (
+        "It forgets all of them when the server stops."
+    )
+
+
+def test_where_no_sentence_fits_one_is_cut() -> None:
+    assert fallback(LONG).endswith("…")
+
+
+@pytest.mark.parametrize(
+    ("sentence", "expected"),
+    [
+        (
+            "This table is meant to help users understand the options of the cache.",
+            "Help users understand the options of the cache.",
+        ),
+        (
+            "This page describes how to clear the cache of the server.",
+            "How to clear the cache of the server.",
+        ),
+    ],
+)
+def test_the_sentence_does_not_speak_of_its_page(sentence: str, expected: str) -> None:
+    assert fallback(f"{sentence} See there.") == expected
