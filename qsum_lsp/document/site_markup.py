@@ -19,6 +19,7 @@ _TAGS = re.compile(
     r"(?P<kept>\\.)"
     r"|\{%-?\s*+comment\s*+-?%\}(?:[^{]|\{(?!%))*+\{%-?\s*+endcomment\s*+-?%\}"
     r"|\{\{[<%](?:[^%>{]|[%>](?!\}\})|\{(?!\{))*+[%>]\}\}"
+    r"|\{\{-?\s*+site\.data\.(?:\w++\.)*+(?P<datum>\w++)\s*+-?\}\}"
     r"|\{\{(?:[^{}]|\}(?!\})|\{(?!\{))*+\}\}"
     r"|\{%(?:[^%{]|%(?!\})|\{(?!%))*+%\}"
     r"|\{/\*(?:[^*{]|\*(?!/)|\{(?!/\*))*+\*/\}"
@@ -31,6 +32,7 @@ _TAGS = re.compile(
 _FENCE_LINE = re.compile(
     r"^[ \t]*+:{3,}+[ \t]*+(?:\{[^{}\n]*+\}|[\w-]++)?+[ \t]*+\[?([^\[\]{}\n]*+)[^\n]*+$", re.MULTILINE
 )
+_GO_ON = tuple(",;:(-/'’")  # what stands beside a word of a sentence
 _BACKTICKS = re.compile(r"`++")
 _MODULE_LINE = re.compile(
     r"""import\s++(?:['"]|(?:[\w$]++|\{|\*)[^;]*?\sfrom\s++['"])"""
@@ -74,7 +76,16 @@ def _code_spans(markdown: str) -> Iterator[tuple[int, int]]:
 
 
 def _without_tag(tag: Match[str]) -> str:
+    if tag["datum"]:
+        return tag["datum"].replace("_", " ") if _is_in_sentence(tag) else ""
     return tag["kept"] or tag["text"] or (" " if tag["space"] else "")
+
+
+def _is_in_sentence(tag: Match[str]) -> bool:
+    """Whether ``tag`` stands for words: one alone on its line, or between sentences, stands for a piece of the page."""
+    before = tag.string[max(0, tag.start() - 8) : tag.start()].rpartition("\n")[2].rstrip()
+    after = tag.string[tag.end() : tag.end() + 8].split("\n", 1)[0].lstrip()
+    return before[-1:].isalnum() or before[-1:] in _GO_ON or after[:1].islower() or after[:1] in _GO_ON
 
 
 class SiteParser(PositionParser):

@@ -54,6 +54,8 @@ def test_line_ends_do_not_show(line_end: str) -> None:
         ("a {/* gone */}b", [("paragraph", "a b")]),
         ("{{< note >}}\nSome *words*\n{{< /note >}}", [("paragraph", "Some words")]),
         ('See [x]({{% ref "y.md" %}}) {{< param "a > b" >}}', [("paragraph", "See x")]),
+        ("For Acme {{ site.data.products.big_cloud }} users.", [("paragraph", "For Acme big cloud users.")]),
+        ("{{site.data.alerts.info}}\nUse it.\n{{site.data.alerts.end}}", [("paragraph", "Use it.")]),
         ("Version {{ page.version }}{% include a.md %} of", [("paragraph", "Version of")]),
         ("{% comment %} gone {% endcomment %}kept", [("paragraph", "kept")]),
         ("Use `{{< note >}}` and ``{% raw %}``", [("paragraph", "Use {{< note >}} and {% raw %}")]),
