@@ -62,7 +62,7 @@ async def run(folder: Path, requests: list[GenerationRequest], **settings: Any) 
         await asyncio.sleep(0.05)
     warm_up = time.perf_counter() - begun
     await engine.generate(requests[1])
-    answers, first, tokens, seconds, whole = [], [], 0, 0.0, []
+    answers, first, tokens, seconds, whole, tails = [], [], 0, 0.0, [], []
     for request in requests:
         stamps: list[float] = []
         begun = time.perf_counter()
@@ -71,6 +71,7 @@ async def run(folder: Path, requests: list[GenerationRequest], **settings: Any) 
         first.append(stamps[0] - begun)
         tokens += done.new_tokens - 1
         seconds += whole[-1] - first[-1]
+        tails.append(begun + whole[-1] - stamps[-1])
         answers.append(done.text)
     detail = engine.status().detail
     peak = torch.cuda.max_memory_allocated() / 1e6
@@ -81,6 +82,7 @@ async def run(folder: Path, requests: list[GenerationRequest], **settings: Any) 
         "decode tok/s": tokens / seconds,
         "first token ms": statistics.median(first) * 1000,
         "whole ms": statistics.median(whole) * 1000,
+        "after the last text ms": statistics.median(tails) * 1000,
         "peak MB": peak,
         "warm-up s": warm_up,
         "answers": answers,
@@ -110,7 +112,7 @@ async def main() -> None:
     results["references"] = references
     if "speculation" in arguments.parts:
         await measure("speculation off", many)
-        for drafts in (7, 11, 15):
+        for drafts in (7, 15):
             name = f"prompt lookup, {drafts} drafts"
             await measure(name, many, speculation="prompt-lookup", draft_tokens=drafts)
             if isinstance(results[name], dict):

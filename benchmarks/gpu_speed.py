@@ -79,8 +79,8 @@ def ceilings() -> dict[str, float]:
     return {"copy GB/s": 2 * big.numel() / copy / 1e9, "matmul TFLOP/s": 2 * 8192**3 / product / 1e12}
 
 
-async def single(folder: Path, **settings: Any) -> dict[str, Any]:
-    """One request at a time: first token, decode rate."""
+async def single(folder: Path, length: int = 700, **settings: Any) -> dict[str, Any]:
+    """One request of ``length`` tokens at a time: first token, decode rate."""
     usual: dict[str, Any] = {"device": "cuda", "speculation": "off", "max_batch": 4}
     engine = TorchEngine(TorchOptions(model=str(folder), **(usual | settings)))
     warm_seconds = await warm(engine)
@@ -89,7 +89,7 @@ async def single(folder: Path, **settings: Any) -> dict[str, Any]:
         stamps: list[float] = []
         begun = time.perf_counter()
         done = await engine.generate(
-            request(700, 100 + round_), on_text=lambda _, s=stamps: s.append(time.perf_counter())
+            request(length, 100 + round_), on_text=lambda _, s=stamps: s.append(time.perf_counter())
         )
         whole.append(time.perf_counter() - begun)
         first.append(stamps[0] - begun)
@@ -101,7 +101,7 @@ async def single(folder: Path, **settings: Any) -> dict[str, Any]:
     return {
         "engine": detail,
         "decode tok/s": rate,
-        "decode GB/s": rate * (WEIGHTS + 750 * KV) / 1e9,
+        "decode GB/s": rate * (WEIGHTS + (length + 50) * KV) / 1e9,
         "first token ms": statistics.median(first[2:]) * 1000,
         "whole ms": statistics.median(whole[2:]) * 1000,
         "peak MB": peak / 1e6,
@@ -311,6 +311,7 @@ async def main() -> None:
     parts: dict[str, Any] = {
         "ceilings": ceilings,
         "single": lambda: single(folder),
+        "single-1500": lambda: single(folder, 1500),
         "single-sdpa": lambda: single(folder, attention="sdpa"),
         "single-eager": lambda: single(folder, compile="off"),
         "single-default": lambda: single(folder, compile="default"),

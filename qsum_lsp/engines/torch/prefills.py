@@ -98,6 +98,7 @@ class PrefillLibrary:
         self._seen: dict[PrefillKey, PrefillBuffers] = {}
         self._graphs: dict[PrefillKey, torch.cuda.CUDAGraph] = {}
         self._pool: Pool | None = None
+        self._stream = torch.cuda.Stream(state.device) if state.device.type == "cuda" else None
 
     def key(self, parts: Sequence[PrefillPart], *, fixed: bool) -> PrefillKey:
         """The size for ``parts``: one that can be captured where ``fixed``, else the exact one."""
@@ -162,7 +163,7 @@ class PrefillLibrary:
         def launch() -> None:
             self._launch(key, buffers, compute, ([key.longest], [key.longest]))
 
-        graph = record(launch, self._pool, self._state.device)
+        graph = record(launch, self._pool, self._stream)
         if self._pool is None:
             self._pool = graph.pool()
         return graph

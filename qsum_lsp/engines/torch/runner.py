@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from qsum_lsp.engines.torch.attention import Backend, Packed
+from qsum_lsp.engines.torch.attention import Backend, Packed, sdpa
 from qsum_lsp.engines.torch.executor import Pending, PrefillPart
 from qsum_lsp.engines.torch.model import KvCache, Model, PrefillInput
 from qsum_lsp.engines.torch.prefills import CONTEXT, LONGEST, PARTS, TOKENS, PrefillKey, PrefillLibrary
@@ -48,6 +48,8 @@ class Runner:
         self.cuda = self.device.type == "cuda"
         self.overlaps = OVERLAP and self.cuda
         self._attend, self._draft = attend, draft
+        # flash-attn's first call imports PyTorch's compiler, for seconds: the first prompts do without
+        self._first_attend = sdpa if flexible and steps.any_context else attend
         self._prefills_done = False
         self.prefills = PrefillLibrary(state, captures=self.cuda and flexible)
         self._rows: dict[StepKey, tuple[int, ...]] = {}
@@ -69,15 +71,16 @@ class Runner:
 
     def _compute(self, *, fast: bool) -> Callable[[PrefillInput], torch.Tensor]:
         prefill: Callable[[Model, PrefillInput, KvCache, Backend], torch.Tensor] = Model.prefill
+        attend = self._first_attend
         if fast:
             from qsum_lsp.engines.torch.fast import prefill as fast_prefill  # needs Triton
 
-            prefill = fast_prefill
+            prefill, attend = fast_prefill, self._attend
 
         def compute(batch: PrefillInput) -> torch.Tensor:
             if self._draft is not None:
-                prefill(self._draft[0], batch, self._draft[1], self._attend)
-            return prefill(self.model, batch, self.cache, self._attend)
+                prefill(self._draft[0], batch, self._draft[1], attend)
+            return prefill(self.model, batch, self.cache, attend)
 
         return compute
 

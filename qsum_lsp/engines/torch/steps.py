@@ -63,6 +63,7 @@ class StepLibrary:
         self._steps: dict[StepKey, DecodeStep] = {}
         self._graphs: dict[StepKey, torch.cuda.CUDAGraph] = {}
         self._pool: Pool | None = None
+        self._stream = torch.cuda.Stream(state.device) if cuda else None
 
     @property
     def any_context(self) -> bool:
@@ -101,7 +102,7 @@ class StepLibrary:
         step = self.get(key)
         step.rows.fill_(self._state.idle_slot)
         step.run()  # allocates and initialises what a capture may not
-        graph = record(step.run, self._pool, self._state.device)
+        graph = record(step.run, self._pool, self._stream)
         if self._pool is None:
             self._pool = graph.pool()
         self._graphs[key] = graph

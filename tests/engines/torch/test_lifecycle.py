@@ -1,6 +1,8 @@
 """Waiting, cancelling, running out of memory, and what comes back to the caller."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -188,3 +190,29 @@ async def test_tokens_land_in_order_when_the_device_is_slow(
     engine = TorchEngine(options(qwen, prefill_tokens=32))
     assert await answer(engine, prompts, NEW) == [reference(qwen, prompt, NEW) for prompt in prompts]
     await engine.aclose()
+
+
+FIRST_ANSWER = """
+import asyncio, sys
+from qsum_lsp.engines.protocol import GenerationRequest, Message
+from qsum_lsp.engines.torch import TorchEngine, TorchOptions
+
+async def main():
+    engine = TorchEngine(TorchOptions(model=sys.argv[1], device="cpu", memory_mib=200))
+    done = await engine.generate(
+        GenerationRequest(messages=(Message("user", "w1 w2 w3"),), source="", max_new_tokens=4)
+    )
+    await engine.aclose()
+    print(done.new_tokens, [name for name in ("torch._dynamo", "transformers", "triton") if name in sys.modules])
+
+asyncio.run(main())
+"""
+
+
+def test_the_first_answer_waits_for_no_compiler(qwen: Path) -> None:
+    command = [sys.executable, "-c", FIRST_ANSWER, str(qwen)]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    count, _, imported = run.stdout.strip().partition(" ")
+    assert 1 <= int(count) <= 4
+    assert imported == "[]"
