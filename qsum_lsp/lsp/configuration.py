@@ -1,6 +1,7 @@
 """Settings for documents: the editor's own, then the files; a wrong one is said once and left out."""
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ SECTION = "qsum"
 _OTHER_NAMES = frozenset({"trace", "path", "interpreter", "importStrategy", "enable", "args"})
 """Keys under ``qsum`` that are the editor plugin's own."""
 
+_KEPT_SECONDS = 1.0
+_MOST_KEPT = 1000
+
 
 class Configuration:
     """The editor's settings by workspace folder, and the settings of a document.
@@ -30,6 +34,7 @@ class Configuration:
         self._by_folder: dict[str, dict[str, Any]] = {}
         self._folders: list[str] = []
         self.reads_files = True
+        self._lately: dict[str, tuple[float, Settings]] = {}
 
     def start(self, values: object, folders: list[str], *, reads_files: bool) -> None:
         """Take in what the client sends with its first request."""
@@ -44,20 +49,36 @@ class Configuration:
 
     def change_folders(self, added: list[str], removed: list[str]) -> None:
         """The workspace has other folders."""
+        self._lately.clear()
         self._folders = [uri for uri in self._folders if uri not in removed] + added
         for uri in removed:
             self._by_folder.pop(uri, None)
 
     def change(self, values: object, folder: str = "") -> None:
         """The editor's settings for a folder, or for everything else."""
+        self._lately.clear()
         self._by_folder[folder] = self._checked(values)
 
     def repeat_messages(self) -> None:
         """Settings may have changed: what is still wrong is said again."""
         self._said.clear()
+        self._lately.clear()
 
     def settings_for(self, uri: str) -> Settings:
-        """The settings of a document. Never raises: what is wrong is said, and the default is used."""
+        """The settings of a document. Never raises: what is wrong is said, and the default is used.
+
+        The files are looked at once a second at most: a hover asks three times, and each look is two dozen system calls.
+        """
+        now = time.monotonic()
+        until, settings = self._lately.get(uri, (0.0, None))
+        if settings is None or now > until:
+            if len(self._lately) > _MOST_KEPT:
+                self._lately.clear()
+            settings = self._find_settings(uri)
+            self._lately[uri] = now + _KEPT_SECONDS, settings
+        return settings
+
+    def _find_settings(self, uri: str) -> Settings:
         folder = self._folder_of(uri)
         overrides = self._by_folder.get(folder, self._by_folder.get("", self._initial))
         path = file_path(uri)

@@ -107,6 +107,8 @@ class OpenDocuments:
 
     def __init__(self) -> None:
         self._open: dict[str, Snapshot] = {}
+        self._numbers: dict[str, int] = {}
+        self._uris: list[str] = []
 
     def __iter__(self) -> Iterator[Snapshot]:
         return iter(list(self._open.values()))
@@ -129,6 +131,17 @@ class OpenDocuments:
             after.__dict__["document"] = document  # what the cached property would find, for less
         self._open[uri] = after
         return after
+
+    def number(self, uri: str) -> int:
+        """A short name for ``uri``, for as long as the server runs."""
+        if uri not in self._numbers:
+            self._numbers[uri] = len(self._uris)
+            self._uris.append(uri)
+        return self._numbers[uri]
+
+    def numbered(self, number: int) -> str:
+        """The URI with that number; empty where there is none."""
+        return self._uris[number] if 0 <= number < len(self._uris) else ""
 
     def close(self, uri: str) -> None:
         """Forget a buffer."""

@@ -8,10 +8,11 @@ from qsum_lsp.errors import UsageError
 from qsum_lsp.logs import log_to_file
 from qsum_lsp.lsp.features import create_server
 from qsum_lsp.lsp.logs import LOG_NAME
+from qsum_lsp.lsp.stdio import serve_stdio
 
 Transport = Literal["stdio", "tcp", "ws"]
 
-_SWITCH_SECONDS = 0.0005
+_SWITCH_SECONDS = 0.0001
 """Planning a long page keeps the engine's thread busy; the protocol's must not wait its turn for 5 ms at each step."""
 
 
@@ -23,15 +24,15 @@ def serve(transport: Transport, *, host: str, port: int) -> int:
     try:
         match transport:
             case "stdio":
-                server.start_io()
+                serve_stdio(server)
             case "tcp":
                 server.start_tcp(host, port)
             case "ws":
                 server.start_ws(host, port)
     except OSError as error:
         raise UsageError(f"The server cannot listen on {host}:{port}: {error.strerror}.") from error
-    except SystemExit:
-        pass  # how pygls ends its loops
+    except (SystemExit, KeyboardInterrupt):
+        pass  # how pygls ends its loops, and people do
     finally:
         server.release()
         logging.shutdown()

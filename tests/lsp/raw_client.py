@@ -134,13 +134,15 @@ async def server(
     *,
     capabilities: dict[str, Any] | None = None,
     folders: list[Path] | None = None,
+    program: tuple[str, ...] = ("-m", "qsum_lsp"),
+    environment: dict[str, str] | None = None,
     **options: Any,
 ) -> AsyncIterator[RawClient]:
     """A server process with its session begun; at the end it must leave by itself with code 0."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "qsum_lsp", "lsp", "--stdio",
+        sys.executable, *program, "lsp", "--stdio",
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**26,
-        env={**os.environ, "QSUM_HOME": str(home), "QSUM_OFFLINE": "1"},
+        env={**os.environ, "QSUM_HOME": str(home), "QSUM_OFFLINE": "1", **(environment or {})},
     )  # fmt: skip
     assert process.stdout is not None
     assert process.stdin is not None

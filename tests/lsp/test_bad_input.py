@@ -1,6 +1,7 @@
 """Whatever comes in and whatever the engine does: each request is answered, and the server goes on."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -202,3 +203,45 @@ async def test_an_edit_is_refused_where_the_buffer_changed_meanwhile(
         assert answer["applied"] is False
         assert answer["message"]
         assert client.of("workspace/applyEdit") == []
+
+
+async def test_what_the_client_does_wrong_leaves_no_traceback_in_the_log(
+    tmp_path: Path, engine: ScriptedServer
+) -> None:
+    async with server(tmp_path, settings(engine)) as client:
+        assert await error_of(client, "qsum/outline", {"textDocument": 4}) == INVALID_PARAMS
+        await client.until(lambda: client.of("window/logMessage"))
+        assert all("Traceback" not in params["message"] for params in client.of("window/logMessage"))
+    log = (tmp_path / "logs" / "lsp.log").read_text()
+    assert "qsum/outline needs" in log
+    assert "Traceback" not in log
+
+
+async def test_a_client_that_vanishes_leaves_one_line_in_the_log(
+    tmp_path: Path, engine: ScriptedServer
+) -> None:
+    engine.change(seconds_per_word=0.05)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "qsum_lsp", "lsp",
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "QSUM_HOME": str(tmp_path)},
+    )  # fmt: skip
+    assert process.stdin is not None
+    assert process.stdout is not None
+    client = RawClient(process.stdout, process.stdin)
+    options = {"settings": settings(engine), "summaryNotifications": True}
+    capabilities: dict[str, Any] = {"window": {"workDoneProgress": True}}
+    await client.ask(
+        "initialize", {"processId": None, "capabilities": capabilities, "initializationOptions": options}
+    )
+    client.notify("initialized", {})
+    buffer = Buffer(client, "file:///a.md", TEXT)
+    buffer.start_hover(0)
+    await client.until(lambda: engine.script()["running"])
+    process._transport.get_pipe_transport(1).close()  # type: ignore[attr-defined]
+    log = tmp_path / "logs" / "lsp.log"
+    await client.until(lambda: log.exists() and "the client is gone" in log.read_text())
+    process.stdin.close()
+    assert await asyncio.wait_for(process.wait(), 30) == 1
+    assert "Traceback" not in log.read_text()
+    assert log.read_text().count("the client is gone") == 1

@@ -4,7 +4,7 @@ import ast
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -99,13 +99,25 @@ class Editor:
         params = types.ExecuteCommandParams(name, list(arguments))
         return await asyncio.wait_for(self.client.workspace_execute_command_async(params), 30)
 
-    async def choose(self, title: str, line: int) -> None:
+    async def hints(self) -> list[types.Diagnostic]:
+        """The hints on the page as it is, pulled where this client does that."""
+        document = self.client.capabilities.text_document
+        if document is not None and document.diagnostic is not None:
+            params = types.DocumentDiagnosticParams(types.TextDocumentIdentifier(self.uri))
+            report = await self.client.text_document_diagnostic_async(params)
+            return list(getattr(report, "items", ()))
+        await asyncio.wait_for(self.client.wait_for_notification("textDocument/publishDiagnostics"), 30)
+        return list(self.client.diagnostics[self.uri])
+
+    async def choose(
+        self, title: str, line: int, diagnostics: Sequence[types.Diagnostic] = ()
+    ) -> types.CodeAction | types.Command:
         """Choose a code action as the editor does: resolve it, apply its edit, run its command."""
         position = types.Position(line=line, character=0)
         params = types.CodeActionParams(
             types.TextDocumentIdentifier(self.uri),
             types.Range(position, position),
-            types.CodeActionContext(diagnostics=self.client.diagnostics.get(self.uri, ())),
+            types.CodeActionContext(diagnostics=diagnostics),
         )
         found = await self.client.text_document_code_action_async(params)
         # lsprotocol reads an action with a command as a command whose name is the repr of that
@@ -113,10 +125,11 @@ class Editor:
         if isinstance(action, types.Command):
             inner = ast.literal_eval(action.command)
             await self.command(inner["command"], *inner["arguments"])
-            return
+            return action
         resolved = await self.client.code_action_resolve_async(action)
         assert resolved.edit is not None
         self.apply(resolved.edit)
+        return action
 
 
 @pytest.fixture(scope="module")
@@ -221,3 +234,25 @@ async def test_lenses_come_untitled_and_are_resolved(editor: Editor) -> None:
     assert changed[2].startswith("Outdated: The parser")
     await editor.choose("Refresh stale summaries", 3)
     assert not (await titles())[2].startswith("Outdated")
+
+
+async def test_the_hint_on_a_stale_summary_has_a_quick_fix(editor: Editor) -> None:
+    editor.open(TEXT)
+    await editor.choose("Update summary in front matter", 0)
+    place = editor.text.index("It has a second sentence")
+    start = types.Position(line=editor.text.count("\r\n", 0, place), character=0)
+    editor.apply(
+        types.WorkspaceEdit(
+            changes={editor.uri: [types.TextEdit(types.Range(start, start), "What is new comes first. ")]}
+        )
+    )
+    (hint,) = await editor.hints()
+    assert (hint.code, hint.source, hint.severity) == ("stale-summary", "qsum", types.DiagnosticSeverity.Hint)
+    where = [offset(editor.text, place, editor.encoding) for place in (hint.range.start, hint.range.end)]
+    assert editor.text[slice(*where)].startswith("summary: ")
+    chosen = await editor.choose("Update summary in front matter", hint.range.start.line, [hint])
+    if isinstance(chosen, types.CodeAction):  # else this client takes commands alone
+        assert chosen.kind == types.CodeActionKind.QuickFix
+        assert chosen.is_preferred
+        assert list(chosen.diagnostics or ()) == [hint]
+    assert await editor.hints() == []

@@ -1,8 +1,14 @@
 """The server with the real 0.5B model in it."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from qsum_lsp.engines.host.connection import Connection
+from qsum_lsp.engines.host.place import EnginePlace
 from tests.lsp.raw_client import CAPABILITIES, Buffer, server
 
 TEXT = """# Backups
@@ -48,3 +54,46 @@ async def test_hover_document_front_matter_and_cancel(tmp_path: Path, real_model
         async with asyncio.timeout(10):
             while status["running"] or status["waiting"] or status["work"]:
                 status = await client.command("qsum.status")
+
+
+async def test_cancelling_a_hover_frees_the_shared_engine_within_a_step(
+    tmp_path: Path, real_model_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QSUM_HOME", str(tmp_path))
+    settings = {"engine": "llama", "model": str(real_model_path), "hover_wait_ms": 100_000}
+    async with server(tmp_path, settings, capabilities=CAPABILITIES) as client:
+        buffer = Buffer(client, "file:///backups.md", TEXT)
+        assert "fresh" in await buffer.hover(5)
+        (place,) = EnginePlace.all()
+        record = place.read()
+        assert record is not None
+        connection = Connection(record)
+
+        async def until(condition: Callable[[dict[str, Any]], bool]) -> None:
+            async with asyncio.timeout(60):
+                while not condition(await connection.health()):
+                    pass
+
+        try:
+            before = await metrics(connection)
+            hover = buffer.start_hover(0)
+            await until(lambda health: health["running"] == 1)
+            client.notify("$/cancelRequest", {"id": client.last_id})
+            await asyncio.wait({hover})
+            assert hover.exception() is not None
+            await until(lambda health: health["running"] == 0)
+            after = await metrics(connection)
+            assert after['qsum_requests_total{outcome="given_up"}'] == 1
+            for name in ("qsum_new_tokens_total", 'qsum_requests_total{outcome="completed"}'):
+                assert after[name] == before[name]  # it did not go on to the end unseen
+            assert "fresh" in await buffer.hover(0)  # and its slot serves the next
+        finally:
+            await connection.aclose()
+            record.kill()
+
+
+async def metrics(connection: Connection) -> dict[str, float]:
+    """The counters of the engine process."""
+    text = (await connection.client._http.get(f"{connection.root}/metrics")).text
+    lines = (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    return {name: float(value) for name, value in lines}

@@ -1,6 +1,7 @@
 """Negations, comparisons and opposites: the source has them about the same words and the same way round."""
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 
 from qsum_lsp.summaries.grounding.reading import Reading, spoken_words, stem
@@ -146,7 +147,23 @@ def _within(places: Sequence[int], passages: Sequence[tuple[int, int]]) -> list[
     """Those of ``places`` that lie in a passage; all of them where there is none."""
     if not passages:
         return list(places)
-    return [place for place in places if any(a - _SLACK <= place <= b + _SLACK for a, b in passages)]
+    spans = _joined(passages)
+    starts = [start for start, _ in spans]
+    return [
+        place for place in places if (at := bisect_right(starts, place)) > 0 and place <= spans[at - 1][1]
+    ]
+
+
+def _joined(passages: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The passages with their slack, in order, as spans that do not overlap."""
+    spans: list[tuple[int, int]] = []
+    for first, last in sorted(passages):
+        start, end = first - _SLACK, last + _SLACK
+        if spans and start <= spans[-1][1]:
+            spans[-1] = spans[-1][0], max(end, spans[-1][1])
+        else:
+            spans.append((start, end))
+    return spans
 
 
 def _is_negation(word: str) -> bool:
@@ -172,11 +189,14 @@ def _operators(spoken: Sequence[str], reading: Reading, passages: Sequence[tuple
 
 
 def _precedes(cues: Sequence[int], places: Sequence[int], reading: Reading) -> bool:
-    """Does a cue stand shortly before one of ``places``, or right behind it, in the same sentence?"""
+    """Does a cue stand shortly before one of ``places``, or right behind it, in the same sentence?
+
+    Both are in ascending order.
+    """
     return any(
-        place - _REACH <= cue <= place + 2 and reading.sentence_at[cue] == reading.sentence_at[place]
-        for cue in cues
+        reading.sentence_at[cue] == reading.sentence_at[place]
         for place in places
+        for cue in cues[bisect_left(cues, place - _REACH) : bisect_right(cues, place + 2)]
     )
 
 

@@ -1,0 +1,88 @@
+"""Workspace folders with settings of their own; files that get another name or go."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.lsp.raw_client import CAPABILITIES, Buffer, RawClient, server
+from tests.scripted_server import ScriptedServer
+
+PROSE = "The importer reads each record once and keeps its position, so that a broken file can be continued later. "
+TEXT = f"# Import\n\n{PROSE * 2}\n"
+ASKED = {**CAPABILITIES, "workspace": {**CAPABILITIES["workspace"], "configuration": True}}
+
+
+@pytest.fixture
+def engine() -> Iterator[ScriptedServer]:
+    with ScriptedServer() as scripted:
+        yield scripted
+
+
+def remote(engine: ScriptedServer) -> dict[str, Any]:
+    return {"engine": "remote", "url": engine.url, "model": "scripted", "hover_wait_ms": 20_000}
+
+
+async def hover_at(client: RawClient, path: Path) -> str:
+    buffer = Buffer(client, path.as_uri(), TEXT)
+    shown = await buffer.hover(0)
+    buffer.close()
+    return shown
+
+
+async def test_each_folder_has_its_own_settings(tmp_path: Path, engine: ScriptedServer) -> None:
+    asked_of_editor, by_file, later = (tmp_path / name for name in ("editor", "file", "later"))
+    for folder in (asked_of_editor, by_file, later):
+        folder.mkdir()
+    (by_file / ".qsum.toml").write_text('engine = "extractive"\n')
+    answers: dict[str | None, Any] = {
+        None: {"hover_wait_ms": 20_000},
+        asked_of_editor.as_uri(): remote(engine),
+        by_file.as_uri(): {"hover_wait_ms": 20_000},
+        later.as_uri(): {"engine": "extractive", "hover_wait_ms": 20_000},
+    }
+    async with server(
+        tmp_path / "home", {}, capabilities=ASKED, folders=[asked_of_editor, by_file]
+    ) as client:
+        client.answers["workspace/configuration"] = lambda params: [
+            answers[item.get("scopeUri")] for item in params["items"]
+        ]
+        await client.until(lambda: client.of("workspace/configuration"))
+        assert "scripted, grounded" in await hover_at(client, asked_of_editor / "page.md")
+        assert "extractive: a sentence of the text" in await hover_at(client, by_file / "page.md")
+        asked = len(client.of("workspace/configuration"))
+        event = {
+            "added": [{"uri": later.as_uri(), "name": "later"}],
+            "removed": [{"uri": asked_of_editor.as_uri(), "name": "editor"}],
+        }
+        client.notify("workspace/didChangeWorkspaceFolders", {"event": event})
+        await client.until(lambda: len(client.of("workspace/configuration")) > asked)
+        scopes = [item.get("scopeUri") for item in client.of("workspace/configuration")[-1]["items"]]
+        assert scopes == [None, by_file.as_uri(), later.as_uri()]
+        assert "extractive: a sentence of the text" in await hover_at(client, later / "page.md")
+
+
+async def test_what_is_known_goes_with_a_renamed_file_and_is_forgotten_with_a_deleted_one(
+    tmp_path: Path, engine: ScriptedServer
+) -> None:
+    old, new = (tmp_path / name for name in ("old.md", "new.md"))
+    old.write_text(TEXT)
+    async with server(tmp_path / "home", remote(engine)) as client:
+        buffer = Buffer(client, old.as_uri(), TEXT)
+        assert "The importer reads" in await buffer.hover(0)
+        buffer.close()
+        old.rename(new)
+        files = [{"oldUri": old.as_uri(), "newUri": new.as_uri()}]
+        client.notify("workspace/didRenameFiles", {"files": files})
+        changed = TEXT.replace("broken", "damaged")
+        renamed = Buffer(client, new.as_uri(), changed)
+        (title,) = await renamed.lens_titles()
+        assert title.startswith("Outdated: The importer reads")
+        again = Buffer(client, old.as_uri(), changed)  # another file by now
+        assert await again.lens_titles() == ["Summarize"]
+        renamed.close()
+        new.unlink()
+        client.notify("workspace/didDeleteFiles", {"files": [{"uri": new.as_uri()}]})
+        recreated = Buffer(client, new.as_uri(), changed)
+        assert await recreated.lens_titles() == ["Summarize"]
