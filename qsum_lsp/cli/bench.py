@@ -35,11 +35,14 @@ TECHNIQUES: dict[str, dict[str, Any]] = {
     "compile reduce-overhead": {"compile": "reduce-overhead"},
     "compile max-autotune": {"compile": "max-autotune"},
     "own kernels and graphs": {"compile": "auto"},
+    "eager attention": {"attention": "eager"},
+    "flash-attn 2": {"attention": "flash_attention_2"},
     "fastest attention": {"attention": "auto"},
     "bf16 weights": {"quantization": "none"},
     "nf4 weights": {"quantization": "nf4"},
     "int8 weights": {"quantization": "int8"},
     "prompt lookup": {"speculation": "prompt-lookup"},
+    "draft model": {"speculation": "draft"},
     "all defaults": dict.fromkeys(CURRENT, "auto"),
 }
 LENGTHS = {"short": 100, "medium": 400, "long": 1500}
@@ -56,6 +59,7 @@ class Measured:
     lengths: Mapping[str, Mapping[str, float]]
     together: float
     detail: str
+    rouge_1: float | None = None
     rouge_l: float | None = None
 
 
@@ -64,7 +68,7 @@ class Measured:
 @click.option("--engine", type=click.Choice(["auto", "llama", "torch"]), help="What runs the model.")
 @click.option("--only", multiple=True, type=click.Choice(list(TECHNIQUES)), help="Measure these rows alone.")
 @click.option("--pages", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="DATA.jsonl",
-              help="Pages with body and description: adds ROUGE-L.")  # fmt: skip
+              help="Pages with body and description: adds ROUGE-1 and ROUGE-L.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
               help="Write bench.json, bench.md and bench.svg there.")  # fmt: skip
 def bench(
@@ -78,6 +82,9 @@ def bench(
     texts = [json.loads(line) for line in lines] if lines is not None else None
     measured: list[Measured] = []
     for name, changes in chosen.items():
+        if name == "draft model" and settings.draft_model is None:
+            say_error("draft model: not measured, because draft_model is not set")
+            continue
         variant = replace(settings, **CURRENT | changes) if name in TECHNIQUES else settings
         try:
             measured.append(asyncio.run(_measure(name, variant, texts)))
@@ -109,8 +116,8 @@ async def _measure(name: str, settings: Settings, pages: Sequence[Mapping[str, s
         together = 8 / (time.perf_counter() - begun)
         status = engine.status()
         memory = status.memory_bytes or psutil.Process().memory_info().rss
-        rouge = await _quality(engine, pages) if pages is not None else None
-        return Measured(name, load, memory / (1 << 20), lengths, together, status.detail, rouge)
+        quality = await _quality(engine, pages) if pages is not None else {}
+        return Measured(name, load, memory / (1 << 20), lengths, together, status.detail, **quality)
     finally:
         await engine.aclose()
 
@@ -149,8 +156,12 @@ def _request(words: int, seed: int) -> GenerationRequest:
     return GenerationRequest(messages=(Message("user", question),), source=text, max_new_tokens=96)
 
 
-async def _quality(engine: Engine, pages: Sequence[Mapping[str, str]]) -> float:
-    scores = []
+async def _quality(engine: Engine, pages: Sequence[Mapping[str, str]]) -> dict[str, float]:
+    """Means over the pages that have a description. Raises UsageError where rouge-score is missing."""
+    from qsum_lsp.evaluation.measures import Rouge
+
+    rouge = Rouge()
+    references, answers = [], []
     for page in pages:
         if not page.get("description"):
             continue
@@ -159,35 +170,28 @@ async def _quality(engine: Engine, pages: Sequence[Mapping[str, str]]) -> float:
         done = await engine.generate(
             GenerationRequest(messages=(Message("user", question),), source=text, max_new_tokens=96)
         )
-        scores.append(rouge_l(page["description"], done.text))
-    return statistics.mean(scores) if scores else 0.0
-
-
-def rouge_l(reference: str, candidate: str) -> float:
-    """F1 of the longest common subsequence of lower-case words (Lin, 2004, ROUGE-L)."""
-    wanted, given = reference.lower().split(), candidate.lower().split()
-    if not wanted or not given:
-        return 0.0
-    row = [0] * (len(given) + 1)
-    for word in wanted:
-        before = 0
-        for index, other in enumerate(given, start=1):
-            here = row[index]
-            row[index] = before + 1 if word == other else max(row[index], row[index - 1])
-            before = here
-    return 2 * row[-1] / (len(wanted) + len(given))
+        references.append(page["description"])
+        answers.append(done.text)
+    if not answers:
+        return {}
+    scores = rouge.scores(references, answers)
+    return {"rouge_1": float(scores["ROUGE-1"].mean()), "rouge_l": float(scores["ROUGE-L"].mean())}
 
 
 def to_markdown(rows: Sequence[Measured]) -> str:
     """A table: times in milliseconds, rates in tokens and sections a second."""
-    head = "| technique | warm-up s | memory MiB | first token ms | tok/s short | medium | long | 8 at once, sections/s | ROUGE-L |"
-    lines = [head, "|---" * 9 + "|"]
+    head = (
+        "| technique | warm-up s | memory MiB | first token ms, short | medium | long | tok/s, short | medium | long "
+        "| whole ms, medium | 8 at once, sections/s | ROUGE-1 | ROUGE-L |"
+    )
+    lines = [head, "|---" * 13 + "|"]
     for row in rows:
+        firsts = [f"{row.lengths[length]['first token ms']:.1f}" for length in LENGTHS]
         rates = [f"{row.lengths[length]['tok/s']:.1f}" for length in LENGTHS]
-        rouge = "" if row.rouge_l is None else f"{row.rouge_l:.3f}"
+        rouge = ["" if score is None else f"{score:.1f}" for score in (row.rouge_1, row.rouge_l)]
         cells = [
-            row.name, f"{row.load_seconds:.1f}", f"{row.memory_mib:.0f}",
-            f"{row.lengths['medium']['first token ms']:.1f}", *rates, f"{row.together:.2f}", rouge,
+            row.name, f"{row.load_seconds:.1f}", f"{row.memory_mib:.0f}", *firsts, *rates,
+            f"{row.lengths['medium']['whole ms']:.0f}", f"{row.together:.2f}", *rouge,
         ]  # fmt: skip
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)

@@ -47,7 +47,7 @@ class Rouge:
         try:
             from rouge_score.rouge_scorer import RougeScorer
         except ImportError as error:
-            raise UsageError('`qsum eval` needs rouge-score. Run `pip install "qsum-lsp[eval]"`.') from error
+            raise UsageError('ROUGE needs rouge-score. Run `pip install "qsum-lsp[eval]"`.') from error
         self._scorer: Any = RougeScorer(["rouge1", "rouge2", "rougeL"], use_stemmer=True)
 
     def scores(self, references: Sequence[str], texts: Sequence[str]) -> dict[str, "Values"]:
