@@ -3,6 +3,7 @@
 import hashlib
 import json
 import random
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,9 +48,18 @@ def encode_examples(base: Base, records: Iterable[dict[str, Any]], kind: str) ->
     return examples
 
 
-def held_out(site: str, share: float) -> bool:
-    """Whether all pages of ``site`` are for validation; the same for every run."""
-    return int(hashlib.sha256(site.encode()).hexdigest()[:8], 16) < share * 2**32
+def held_out(sites: Iterable[str], share: float) -> frozenset[str]:
+    """The sites whose pages are for validation, about ``share`` of all; the same for every run.
+
+    ``sites`` has each page's. A site with over a quarter of that is never held out, so that one site does not decide.
+    """
+    pages = Counter(sites)
+    wanted, chosen, taken = share * pages.total(), set(), 0
+    for site in sorted(pages, key=lambda site: hashlib.sha256(site.encode()).hexdigest()):
+        if taken < wanted and pages[site] <= wanted / 4:
+            chosen.add(site)
+            taken += pages[site]
+    return frozenset(chosen)
 
 
 def batches(

@@ -21,7 +21,7 @@ def main() -> None:
     parser.add_argument("--sections", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--name", default="qsum summaries")
-    parser.add_argument("--validation-share", type=float, default=0.08)
+    parser.add_argument("--validation-share", type=float, default=0.1)
     parser.add_argument("--recipe", type=json.loads, default={}, help="what differs, as a JSON object")
     args = parser.parse_args()
     unknown = set(args.recipe) - {one.name for one in fields(Recipe)}
@@ -30,11 +30,13 @@ def main() -> None:
     recipe = Recipe(**args.recipe)
 
     base = Base.load(args.model)
-    examples = encode_examples(base, read_records(args.pages), "page")
+    pages = read_records(args.pages)
+    examples = encode_examples(base, pages, "page")
     if args.sections:
         examples += encode_examples(base, read_records(args.sections), "section")
-    train = [example for example in examples if not held_out(example.site, args.validation_share)]
-    valid = [example for example in examples if held_out(example.site, args.validation_share)]
+    for_validation = held_out((page["site"] for page in pages), args.validation_share)
+    train = [example for example in examples if example.site not in for_validation]
+    valid = [example for example in examples if example.site in for_validation]
     if not train or not valid:
         parser.error("the sites are too few to hold some out")
     sites = {example.site for example in train}, {example.site for example in valid}
