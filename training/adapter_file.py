@@ -17,7 +17,8 @@ def write_adapter(model: Any, path: Path, *, name: str) -> None:
     architecture = model.config.model_type
     if architecture not in ("qwen2", "qwen3"):
         raise ValueError(f"{architecture}: llama.cpp may order its rows differently")
-    writer = gguf.GGUFWriter(str(path), architecture)
+    unfinished = path.with_name(path.name + ".unfinished")
+    writer = gguf.GGUFWriter(str(unfinished), architecture)
     writer.add_type(gguf.GGUFType.ADAPTER)
     writer.add_name(name)
     writer.add_license("apache-2.0")
@@ -33,6 +34,7 @@ def write_adapter(model: Any, path: Path, *, name: str) -> None:
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+    unfinished.replace(path)
 
 
 def _llama_name(name: str) -> str:

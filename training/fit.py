@@ -3,7 +3,7 @@
 import math
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,9 +28,9 @@ class Recipe:
     dropout: float = 0.05
     learning_rate: float = 3e-4
     warm_up: float = 0.05
-    epochs: int = 3
+    epochs: int = 1
     step_tokens: int = 16384
-    validations: int = 6
+    validations: int = 4
     seed: int = 0
 
 
@@ -45,12 +45,21 @@ class History:
     tokens: int = 0
 
 
-def fit(
-    base: Base, train: Sequence[Example], valid: Sequence[Example], recipe: Recipe
-) -> tuple[Any, History]:
-    """Train, and give back the adapted model as it was at its lowest loss on ``valid``.
+Keep = Callable[[Any, History], None]
+"""Called with the model of peft as it is, and what happened so far."""
 
-    The loss that chooses is the mean of those on pages and on sections.
+
+Keep = Callable[[Any, History], None]
+"""Called with the model of peft as it is, and what happened so far."""
+
+
+def fit(
+    base: Base, train: Sequence[Example], valid: Sequence[Example], recipe: Recipe, keep: Keep
+) -> History:
+    """Train; ``keep`` gets the adapted model whenever its loss on ``valid`` is the lowest so far.
+
+    So a run that is cut short leaves the best that it had. The loss that counts is the mean of those on pages and on
+    sections.
     """
     torch.manual_seed(recipe.seed)
     model = get_peft_model(
@@ -74,18 +83,19 @@ def fit(
         math.ceil(len(steps) * part / recipe.validations) for part in range(1, recipe.validations + 1)
     }
     history = History()
-    best, kept = math.inf, [parameter.detach().clone() for parameter in learned]
+    best = math.inf
     started = time.perf_counter()
 
     def validate(step: int) -> None:
-        nonlocal best, kept
+        nonlocal best
         losses = {kind: _loss_on(base, model, valid, kind) for kind in sorted({one.kind for one in valid})}
         history.validations += [(step, kind, loss) for kind, loss in losses.items()]
         print(f"step {step} of {len(steps)}, held out:", losses, flush=True)
         mean = sum(losses.values()) / max(1, len(losses))
         if mean < best:
             best, history.best_step = mean, step
-            kept = [parameter.detach().clone() for parameter in learned]
+            history.seconds = round(time.perf_counter() - started, 1)
+            keep(model, history)
 
     validate(0)
     for number, step in enumerate(steps, 1):
@@ -105,11 +115,8 @@ def fit(
             history.steps.append((number, round(total, 4)))
         if number in check_at:
             validate(number)
-    with torch.no_grad():
-        for parameter, value in zip(learned, kept, strict=True):
-            parameter.copy_(value)
     history.seconds = round(time.perf_counter() - started, 1)
-    return model.eval(), history
+    return history
 
 
 def _steps(train: Sequence[Example], recipe: Recipe) -> Iterator[list[list[Example]]]:

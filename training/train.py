@@ -1,17 +1,18 @@
 """Train an adapter. Usage: ``python -m training.train MODEL.gguf --pages pairs.jsonl [--sections taught.jsonl] --out FOLDER``.
 
-Writes ``adapter.gguf`` and ``history.json``. ``pairs.jsonl`` and ``taught.jsonl`` have ``site``, ``messages`` and ``target``.
+Writes ``adapter.gguf``, the best so far, and ``history.json`` as it goes on. ``pairs.jsonl`` and ``taught.jsonl`` have ``site``, ``messages`` and ``target``.
 """
 
 import argparse
 import json
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Any
 
 from training.adapter_file import write_adapter
 from training.base import Base
 from training.examples import encode_examples, held_out, read_records
-from training.fit import Recipe, fit
+from training.fit import History, Recipe, fit
 
 
 def main() -> None:
@@ -45,16 +46,24 @@ def main() -> None:
         flush=True,
     )
 
-    model, history = fit(base, train, valid, recipe)
     args.out.mkdir(parents=True, exist_ok=True)
-    write_adapter(model, args.out / "adapter.gguf", name=args.name)
-    record = {
+    described = {
         "recipe": asdict(recipe),
         "train": len(train),
         "held out": len(valid),
         "sites": [*map(len, sites)],
+        "held-out sites": sorted(for_validation),
     }
-    (args.out / "history.json").write_text(json.dumps(record | asdict(history)), "utf-8")
+
+    def note(history: History) -> None:
+        (args.out / "history.json").write_text(json.dumps(described | asdict(history), indent=1), "utf-8")
+
+    def keep(model: Any, history: History) -> None:
+        write_adapter(model, args.out / "adapter.gguf", name=args.name)
+        note(history)
+
+    history = fit(base, train, valid, recipe, keep)
+    note(history)
     print(f"{history.seconds} s, {history.tokens} tokens, best at step {history.best_step}", flush=True)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,45 +41,54 @@ def records(count: int) -> list[dict[str, Any]]:
     ]
 
 
-def trained(base: Base) -> tuple[PeftModel, History]:
-    """The tiny model after a few steps of training."""
+def split(base: Base) -> tuple[list[Example], list[Example]]:
+    """Examples to train on, and those of other sites."""
     examples = encode_examples(base, records(120), "page")
     for_validation = held_out((example.site for example in examples), SHARE)
     train = [example for example in examples if example.site not in for_validation]
     valid = [example for example in examples if example.site in for_validation]
-    assert train and valid
-    recipe = Recipe(learning_rate=0.02, epochs=10, step_tokens=512, validations=4)
-    return fit(base, train, valid, recipe)
+    assert train
+    assert valid
+    return train, valid
+
+
+RECIPE = Recipe(learning_rate=0.02, epochs=10, step_tokens=512, validations=4)
 
 
 def test_the_trained_adapter_answers_as_it_was_taught(folder: Path, tmp_path: Path) -> None:
-    base = Base.load(folder)
+    base, path = Base.load(folder), tmp_path / "adapter.gguf"
     before = [record["text"] for record in answers(base, records(8), 6)]
-    model, history = trained(base)
+    history = fit(base, *split(base), RECIPE, lambda model, _: write_adapter(model, path, name="test"))
     losses = [loss for _, _, loss in history.validations]
     assert min(losses) < losses[0] / 4
     assert history.best_step > 0
-    path = tmp_path / "adapter.gguf"
-    write_adapter(model, path, name="test")
     assert path.stat().st_size < 20_000
-    adapted = Base.load(folder, adapter=path)
-    after = list(answers(adapted, records(8), 6))
+    after = list(answers(Base.load(folder, adapter=path), records(8), 6))
     assert [record["text"] for record in after] == ["w7w8w9"] * 8 != before
     assert {record["finish"] for record in after} == {"stop"}
 
 
 def test_training_is_repeatable(folder: Path) -> None:
-    first, second = (trained(Base.load(folder))[1] for _ in range(2))
+    recipe, histories = replace(RECIPE, epochs=2), []
+    for _ in range(2):
+        base = Base.load(folder)
+        histories.append(fit(base, *split(base), recipe, lambda *_: None))
+    first, second = histories
     assert (first.steps, first.validations) == (second.steps, second.validations)
 
 
-def test_the_best_state_is_kept(folder: Path, tmp_path: Path) -> None:
-    base = Base.load(folder)
-    examples = encode_examples(base, records(60), "page")
-    model, history = fit(base, examples, examples, Recipe(learning_rate=50.0, epochs=1, step_tokens=512))
-    assert history.best_step == 0, "such steps can only make it worse"
-    write_adapter(model, tmp_path / "adapter.gguf", name="test")
-    adapter, plain = AdapterWeights(tmp_path / "adapter.gguf"), Base.load(folder)
+def test_only_what_is_better_is_kept(folder: Path, tmp_path: Path) -> None:
+    base, path = Base.load(folder), tmp_path / "adapter.gguf"
+    steps = []
+
+    def keep(model: PeftModel, history: History) -> None:
+        steps.append(history.best_step)
+        write_adapter(model, path, name="test")
+
+    history = fit(base, *split(base), replace(RECIPE, learning_rate=50.0, epochs=1), keep)
+    assert steps == [0], "such steps can only make it worse"
+    assert len(history.validations) > 1
+    adapter, plain = AdapterWeights(path), Base.load(folder)
     for name, parameter in plain.model.named_parameters():
         torch.testing.assert_close(adapter.merged(name, parameter), parameter)
 
