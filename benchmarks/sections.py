@@ -22,7 +22,7 @@ import psutil
 from qsum_lsp.engines.llama import LlamaEngine
 from qsum_lsp.engines.llama.threads import default_threads
 from qsum_lsp.engines.protocol import GenerationRequest
-from qsum_lsp.summaries.clean import clean_summary
+from qsum_lsp.summaries.clean import clean_summary, first_sentences
 from qsum_lsp.summaries.prompt import Prompt, PromptInput, build_prompt
 
 PAGE = Path(__file__).parent / "data" / "page.md"
@@ -42,6 +42,11 @@ def prompts(round_number: int) -> list[Prompt]:
         )
         for section in sections
     ]
+
+
+def kept(prompt: Prompt, answer: str) -> str:
+    """What the product shows of an answer."""
+    return first_sentences(clean_summary(answer, max_chars=_MAX_CHARS), prompt.max_sentences)
 
 
 class Plain:
@@ -116,6 +121,7 @@ async def engine_run(engine: LlamaEngine, page: list[Prompt]) -> tuple[float, li
                     source=prompt.source,
                     max_new_tokens=prompt.max_new_tokens,
                     enough_chars=prompt.enough_chars,
+                    enough_sentences=prompt.max_sentences,
                 )
             )
             for prompt in page
@@ -153,8 +159,8 @@ async def compare(model: str, *, threads: int, rounds: int) -> None:
         for name, (seconds, _) in timed.items():
             totals[name] += seconds
         same = sum(
-            clean_summary(one, max_chars=_MAX_CHARS) == clean_summary(other, max_chars=_MAX_CHARS)
-            for one, other in zip(timed["plain"][1], timed["engine"][1], strict=True)
+            kept(prompt, one) == kept(prompt, other)
+            for prompt, one, other in zip(page, timed["plain"][1], timed["engine"][1], strict=True)
         )
         print(
             f"round {number}: "

@@ -40,14 +40,16 @@ class GenerationRequest:
     """A chat to be continued greedily.
 
     ``source`` is the plain text that the answer is about. An extractive engine answers from it alone, and
-    speculative decoding looks its drafts up in it; ``messages`` contain it too. ``enough_chars`` is the length from
-    which more of the answer is of no use: an engine may end a longer one, with the finish reason "length".
+    speculative decoding looks its drafts up in it; ``messages`` contain it too. What comes after ``enough_chars``
+    characters or ``enough_sentences`` sentences of the answer is of no use: an engine may end it there, with the
+    finish reason "length".
     """
 
     messages: tuple[Message, ...]
     source: str
     max_new_tokens: int
     enough_chars: int | None = None
+    enough_sentences: int | None = None
     priority: Priority = Priority.BATCH
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from qsum_lsp.engines.protocol import Completion, EngineFailed, GenerationRequest, OnText, RequestTooLong
 from qsum_lsp.summaries.answer import TOO_LONG, Answer
-from qsum_lsp.summaries.clean import clean_summary, description_of
+from qsum_lsp.summaries.clean import clean_summary, description_of, first_sentences
 from qsum_lsp.summaries.fallback import extract
 from qsum_lsp.summaries.grounding import check_grounding
 from qsum_lsp.summaries.prompt import Prompt, PromptInput, build_prompt
@@ -96,6 +96,7 @@ class Answering:
             source=prompt.source,
             max_new_tokens=prompt.max_new_tokens,
             enough_chars=prompt.enough_chars,
+            enough_sentences=prompt.max_sentences,
         )
         try:
             completion = await self._completion(request)
@@ -115,7 +116,7 @@ class Answering:
         # a site with a style of its own may want more than one sentence
         if self._prompt_input.is_page and not self._prompt_input.page_style:
             return description_of(text, language=language)
-        return text
+        return first_sentences(text, prompt.max_sentences, language=language)
 
     async def _completion(self, request: GenerationRequest) -> Completion:
         on_text, self._on_text = self._on_text, None

@@ -60,6 +60,11 @@ def clean_summary(
     return " ".join(sentences) if sentences else ""
 
 
+def first_sentences(summary: str, count: int | None, *, language: str = "en") -> str:
+    """The first ``count`` sentences of a cleaned ``summary``, all where it is None."""
+    return summary if count is None else " ".join(split_sentences(summary, language)[:count])
+
+
 def description_of(summary: str, *, language: str = "en") -> str:
     """The first sentence of a cleaned ``summary``, without afterthoughts where it has over twenty words.
 

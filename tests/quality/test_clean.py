@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qsum_lsp.summaries.clean import clean_summary, description_of
+from qsum_lsp.summaries.clean import clean_summary, description_of, first_sentences
 from qsum_lsp.summaries.prompt import PromptInput, build_prompt
+from qsum_lsp.text.enough import is_enough
 
 SENTENCES = [
     "The queue delivers every message at least once, and handlers must be idempotent.",
@@ -143,6 +144,17 @@ def test_what_comes_after_enough_characters_changes_nothing(
     whole = clean_summary(raw, max_chars=max_chars, title="Install")
     assert clean_summary(ended, max_chars=max_chars, title="Install", whole=ended == raw) == whole
     assert whole
+
+
+@given(st.lists(st.sampled_from(SENTENCES), min_size=4, max_size=12), st.integers(1, 3))
+def test_what_comes_after_enough_sentences_changes_nothing(sentences: list[str], most: int) -> None:
+    raw = " ".join(sentences)
+    whole = first_sentences(clean_summary(raw, max_chars=2000), most)
+    begun = range(len(" ".join(sentences[:most])), len(raw))
+    ended = next(raw[:end] for end in begun if is_enough(raw[:end], chars=None, sentences=most))
+    assert len(ended) < len(raw)
+    assert first_sentences(clean_summary(ended, max_chars=2000, whole=False), most) == whole
+    assert whole == " ".join(sentences[:most]).replace("`", "")
 
 
 def test_descriptions_by_people_stay_as_they_are() -> None:

@@ -87,7 +87,7 @@ async def test_garbage_is_replaced_by_a_sentence(garbage: str) -> None:
 
 async def test_an_answer_longer_than_its_source_is_not_shown() -> None:
     short = "It starts fast, it stops fast, it never asks twice, it keeps all it was told, and no more than a word of it."
-    engine = ScriptedEngine(lambda _: "It starts fast and stops fast. " * 5)
+    engine = ScriptedEngine(lambda _: "It starts fast and stops fast, " * 5 + "and so on.")
     result = await summarize(f"# A\n\n{short}\n", engine, SummaryOptions(min_words=5))
     assert result.summaries["1"].source == "extractive"
     assert len(result.summaries["1"].text) <= len(short)

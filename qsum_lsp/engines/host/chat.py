@@ -56,7 +56,7 @@ _Positive = Annotated[int, msgspec.Meta(ge=1)]
 class _ChatBody(msgspec.Struct):
     """The fields that matter; decoding is always greedy, so those on sampling are ignored.
 
-    ``source``, ``enough_chars`` (see GenerationRequest) and ``priority`` (see Priority) are qsum's own and may be left out.
+    ``source``, ``enough_chars``, ``enough_sentences`` (see GenerationRequest) and ``priority`` (see Priority) are qsum's own and may be left out.
     """
 
     model: str
@@ -69,6 +69,7 @@ class _ChatBody(msgspec.Struct):
     user: str | None = None
     source: str | None = None
     enough_chars: _Positive | None = None
+    enough_sentences: _Positive | None = None
     priority: Annotated[int, msgspec.Meta(ge=0, le=3)] = Priority.BATCH
 
     def request(self, context_tokens: int) -> GenerationRequest:
@@ -79,6 +80,7 @@ class _ChatBody(msgspec.Struct):
             source=messages[-1].content if self.source is None else self.source,
             max_new_tokens=min(wanted, context_tokens),
             enough_chars=self.enough_chars,
+            enough_sentences=self.enough_sentences,
             priority=Priority(self.priority),
         )
 

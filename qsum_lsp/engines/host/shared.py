@@ -89,6 +89,7 @@ class SharedEngine:
                     "source": request.source,
                     "priority": int(request.priority),
                     "enough_chars": request.enough_chars,
+                    "enough_sentences": request.enough_sentences,
                 },
                 on_text=restart(),
                 headers={"X-Qsum-Client": self._name},

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import math
 import secrets
 import tempfile
 import time
@@ -29,6 +28,7 @@ from qsum_lsp.engines.protocol import (
 )
 from qsum_lsp.errors import EngineUnavailable
 from qsum_lsp.models import Adapter, adapter_path
+from qsum_lsp.text.enough import is_enough
 
 if TYPE_CHECKING:
     # httpx takes 0.1 s to import, which a run that is answered from the store need not spend.
@@ -167,25 +167,24 @@ class LlamaEngine:
         on_text: OnText | None,
         started: float,
     ) -> Completion:
-        texts: list[str] = []
-        chars = 0
+        text = ""
         first_text = 0.0
-        enough = math.inf if request.enough_chars is None else request.enough_chars
         stream = loaded.client.complete(slot.tokens, slot=slot.number, max_new_tokens=request.max_new_tokens)
         async with contextlib.aclosing(stream):
             async for piece in stream:
                 now = time.monotonic()
                 if piece.text:
                     first_text = first_text or now
-                    texts.append(piece.text)
-                    chars += len(piece.text)
+                    text += piece.text
                     if on_text is not None:
                         on_text(piece.text)
-                if piece.ended or chars > enough:
+                if piece.ended or is_enough(
+                    text, chars=request.enough_chars, sentences=request.enough_sentences
+                ):
                     if piece.new_tokens > 1 and now > first_text > 0:
                         self._tokens_per_second = (piece.new_tokens - 1) / (now - first_text)
                     return Completion(
-                        text="".join(texts),
+                        text=text,
                         finish_reason=piece.ended or "length",
                         prompt_tokens=len(slot.tokens),
                         new_tokens=piece.new_tokens,

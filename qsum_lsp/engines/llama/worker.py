@@ -65,6 +65,8 @@ def _start(config: WorkerConfig) -> tuple[Any, str]:
     params.api_keys = [config.api_key]
     params.hostnames = ["127.0.0.1"]
     params.port = 0
+    # With one cache for all slots, tokens being decoded ride along in the steps that read a prompt.
+    params.kv_unified = True
     params.fit_params = False  # it would change the context that was promised
     params.cache_ram_mib = 0  # the engine shares prompt prefixes itself
     params.cache_idle_slots = False

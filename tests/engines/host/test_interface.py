@@ -108,12 +108,13 @@ async def test_pieces_that_come_together_are_one_event(server: Server) -> None:
 
 
 async def test_what_is_qsums_own_reaches_the_engine(server: Server) -> None:
-    own = {"source": "the source", "enough_chars": 340, "priority": 1}
+    own = {"source": "the source", "enough_chars": 340, "enough_sentences": 2, "priority": 1}
     sent = {"model": "scripted", "messages": MESSAGES, "max_tokens": 9, **own}
     async with server.client() as http:
         assert (await http.post("/v1/chat/completions", json=sent)).status_code == 200
     request = server.engine.requests[-1]
-    assert (request.source, request.enough_chars, request.priority) == ("the source", 340, 1)
+    assert (request.source, request.priority) == ("the source", 1)
+    assert (request.enough_chars, request.enough_sentences) == (340, 2)
 
 
 async def test_health_and_metrics_tell_what_happened(server: Server) -> None:

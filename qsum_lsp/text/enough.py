@@ -1,0 +1,19 @@
+"""When an answer that is still being written holds all that will be used of it."""
+
+import re
+
+from qsum_lsp.text.language import guess_language
+from qsum_lsp.text.sentences import split_sentences
+
+_END = re.compile(r"[.!?…。！？।؟]")
+_BEGUN_CHARS = 8  # of the sentence after the last: what looks like an end may be an abbreviation
+
+
+def is_enough(text: str, *, chars: int | None, sentences: int | None) -> bool:
+    """Whether ``text`` has more than ``chars`` characters, or has begun the sentence after ``sentences``."""
+    if chars is not None and len(text) > chars:
+        return True
+    if sentences is None or len(_END.findall(text)) < sentences:
+        return False
+    later = split_sentences(text, guess_language(text))[sentences:]
+    return len(" ".join(later)) >= _BEGUN_CHARS
