@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.editors import install
+from tests.editors.install import NEWEST_CODE_SERVER, OLDEST_CODE_SERVER
 from tests.editors.vscode import VSCode, server_program
 from tests.scripted_server import ScriptedServer
 
@@ -56,6 +57,13 @@ def vsix(npm: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
 def qsum_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A ``qsum`` that is this very package."""
     return server_program(tmp_path_factory.mktemp("bin"))
+
+
+@pytest.fixture(scope="module", params=[NEWEST_CODE_SERVER, OLDEST_CODE_SERVER], ids=["newest", "oldest"])
+def vscode_version(request: pytest.FixtureRequest) -> str:
+    """The newest VS Code, and the oldest that the extension allows."""
+    version: str = request.param
+    return version
 
 
 @pytest.fixture(scope="module")

@@ -45,8 +45,10 @@ _NPM_INSTALL = (
     "--no-fund",
     "--loglevel=error",
 )
+_AXE = "4.14.1"
 _OTHER_DEBIAN = "trixie"
 _DEBIAN_KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"
+_LOGGER = Path(__file__).parent / "spdlog.js"
 _SECONDS = 900
 
 
@@ -86,6 +88,9 @@ def code_server(version: str) -> tuple[Path, Path]:
         shutil.rmtree(vscode / "extensions/copilot", ignore_errors=True)
 
     kept = _once(f"code-server-{version}", install)
+    logger = kept / "node_modules/code-server/lib/vscode/node_modules/@vscode/spdlog/index.js"
+    if logger.read_bytes() != _LOGGER.read_bytes():
+        shutil.copy(_LOGGER, logger)
     return bin_folder / "node", kept / "node_modules/code-server/out/node/entry.js"
 
 
@@ -113,6 +118,12 @@ def neovim(version: str) -> Path:
 def helix() -> Path:
     """The ``hx`` program."""
     return _debian_program("hx", 'export HELIX_RUNTIME="$root/usr/lib/hx/runtime"', '"$root/usr/lib/hx/hx"')
+
+
+def axe() -> Path:
+    """The script of the accessibility checker axe, to be run in a page."""
+    kept = _once(f"axe-{_AXE}", lambda folder: _npm(folder, f"axe-core@{_AXE}"))
+    return kept / "node_modules/axe-core/axe.min.js"
 
 
 def vsix_tools(project: Path) -> Path:

@@ -62,9 +62,12 @@ def test_vim_ale(tmp_path: Path, qsum_program: Path, model: ScriptedServer) -> N
     ) as terminal:
         terminal.wait_for("A guide to Harbour")
         terminal.keys("/## Install", "Enter")
-        terminal.wait_until(
-            lambda: (terminal.keys(":ALEHover", "Enter"), "grounded" in terminal.settled())[1], "a hover"
-        )
+
+        def hover() -> str:
+            terminal.keys(":ALEHover", "Enter")
+            return terminal.settled()
+
+        terminal.wait_until(lambda: "grounded" in hover(), "a hover")
         terminal.keys("Enter", "Escape", ":ALECodeAction", "Enter")
         shown = terminal.wait_for("Insert summary below heading")
         choice = re.search(r"(\d+)\W+Insert summary below heading", shown)

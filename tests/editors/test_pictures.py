@@ -1,6 +1,8 @@
 """The pictures of the documentation, taken from running editors with the real 0.5B model.
 
-``QSUM_PICTURES=. pytest tests/editors/test_pictures.py`` renews those in the repository; else they go to a temporary folder.
+Each picture carries a description of what it shows but for the model's own words. Every run takes the pictures again,
+and fails where the description of one in the repository is another. ``QSUM_PICTURES=renew pytest
+tests/editors/test_pictures.py`` renews them.
 """
 
 import io
@@ -9,6 +11,8 @@ import re
 from pathlib import Path
 
 import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngImageFile, PngInfo
 from playwright.sync_api import sync_playwright
 from rich.console import Console
 from rich.text import Text
@@ -20,7 +24,10 @@ from tests.editors.terminal import Terminal
 from tests.editors.vscode import VSCode
 
 MOST_BYTES = 300_000
-PLUGIN = Path(__file__).parents[2] / "editors/nvim"
+REPOSITORY = Path(__file__).parents[2]
+PLUGIN = REPOSITORY / "editors/nvim"
+DESCRIPTION = "Description"
+MODELS_WORDS = "…"
 LIGHT = {"workbench.colorTheme": "Default Light Modern", "editor.fontSize": 14, "editor.wordWrap": "on"}
 DARK_LARGE = {
     "workbench.colorTheme": "Default Dark Modern",
@@ -33,11 +40,65 @@ _FADE_MS = 600
 NAME = "Quayside"  # a name of which no model has heard
 
 
-@pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    """The folder in which the pictures go to their places."""
-    chosen = os.environ.get("QSUM_PICTURES")
-    return Path(chosen).resolve() if chosen else tmp_path
+def check(picture: Path, place: str, description: list[str]) -> None:
+    """Compare a new picture with the one at ``place`` in the repository, or put it there."""
+    kept = REPOSITORY / place
+    shown = "\n".join(description)
+    if os.environ.get("QSUM_PICTURES") == "renew":
+        information = PngInfo()
+        information.add_itxt(DESCRIPTION, shown)
+        with Image.open(picture) as image:
+            image.save(kept, pnginfo=information, optimize=True)
+    with Image.open(kept) as image:
+        assert isinstance(image, PngImageFile)
+        assert image.text.get(DESCRIPTION) == shown, (
+            f"{place} shows what is no more: QSUM_PICTURES=renew pytest tests/editors/test_pictures.py"
+        )
+    assert kept.stat().st_size < MOST_BYTES
+
+
+def described(code: VSCode) -> list[str]:
+    """What a window shows."""
+    page = code.page
+    kind = (page.locator(".monaco-workbench").get_attribute("class") or "").split()
+    size = page.locator(".view-line").first.evaluate("line => getComputedStyle(line).fontSize")
+    side = page.locator(".sidebar")
+    rows = side.locator(".pane-body .monaco-list-row[aria-level]")
+    title, *text, origin = page.locator(".monaco-hover:visible").first.inner_text().split("\n\n")
+    return [
+        f"theme {next(name for name in ('hc-black', 'hc-light', 'vs-dark', 'vs') if name in kind)}, text {size}",
+        f"tabs {page.locator('.tab').all_inner_texts()}",
+        f"view {side.locator('.title-label').inner_text()}, {_masked(side.locator('.message').inner_text())}",
+        *(
+            f"row {row.get_attribute('aria-level')} {row.locator('.label-name').inner_text()}:"
+            f" {_masked(row.locator('.label-description').inner_text())}"
+            for row in rows.all()
+        ),
+        f"lenses {sorted({_masked(lens) for lens in code.lenses() if lens.strip()})}",
+        f"hover {title.strip()}: {_masked(' '.join(text))} {MODELS_WORDS} · {origin.rpartition(' · ')[2].strip()}",
+    ]
+
+
+def _masked(text: str) -> str:
+    """``text`` where it is the same whatever the model says."""
+    plain = text.strip()
+    return plain if plain in ("", "Summarize", "Summarizing…", "No summary yet") else MODELS_WORDS
+
+
+def described_terminal(screen: str, titles: list[str]) -> list[str]:
+    """What Neovim shows: the headings of the page, the outline beside it, the status lines."""
+    *lines, status, _ = screen.rstrip("\n").split("\n")
+    left = [line.partition("│")[0].rstrip() for line in lines]
+    right = [line.partition("│")[2].rstrip() for line in lines]
+    return [
+        *(f"page {title}" for line in left for title in titles if line.lstrip("#").startswith(f" {title}")),
+        *(
+            f"outline {line}" if line.strip() in titles else f"outline {MODELS_WORDS}"
+            for line, before in zip(right, ["", *right], strict=False)
+            if line and (line.strip() in titles or before.strip() in titles)
+        ),
+        "status " + " ".join(re.sub(r"qsum: .+, (?=ready)", f"qsum: {MODELS_WORDS}, ", status).split()),
+    ]
 
 
 @pytest.fixture
@@ -64,7 +125,6 @@ def test_vscode(
     settings: dict[str, object],
     place: str,
     harbour: Path,
-    pictures: Path,
     vsix: Path,
     *,
     qsum_program: Path,
@@ -92,11 +152,12 @@ def test_vscode(
         said = code.hover("Install the tool", containing="words")
         assert "qwen2.5-coder-0.5b" in said or "sentence of the text" in said
         code.page.wait_for_timeout(_FADE_MS)
-        code.picture(pictures / place)
-    assert (pictures / place).stat().st_size < MOST_BYTES
+        picture = tmp_path / "window.png"
+        code.picture(picture)
+        check(picture, place, described(code))
 
 
-def test_neovim(harbour: Path, pictures: Path, tmp_path: Path, qsum_program: Path) -> None:
+def test_neovim(harbour: Path, tmp_path: Path, qsum_program: Path) -> None:
     init = tmp_path / "init.lua"
     init.write_text(
         f"vim.opt.runtimepath:append('{PLUGIN}')\nvim.o.termguicolors = true\nvim.o.swapfile = false\n"
@@ -109,7 +170,7 @@ def test_neovim(harbour: Path, pictures: Path, tmp_path: Path, qsum_program: Pat
         "QSUM_OFFLINE": "1",
         "PATH": os.pathsep.join([str(qsum_program.parent), os.environ["PATH"]]),
     }
-    place = pictures / "editors/nvim/images/outline.png"
+    picture = tmp_path / "terminal.png"
     nvim = install.neovim("0.11")
     with Terminal(
         nvim, "--clean", "-u", init, "guide.md", cwd=harbour, environment=environment, columns=132, rows=34
@@ -126,8 +187,11 @@ def test_neovim(harbour: Path, pictures: Path, tmp_path: Path, qsum_program: Pat
         )
         terminal.keys("/## Configure", "Enter", ":nohlsearch", "Enter")
         terminal.settled()
-        draw(terminal.screen(colours=True), place, columns=132)
-    assert place.stat().st_size < MOST_BYTES
+        draw(terminal.screen(colours=True), picture, columns=132)
+        titles = [
+            line.lstrip("# ") for line in GUIDE.replace("Harbour", NAME).splitlines() if line[:1] == "#"
+        ]
+        check(picture, "editors/nvim/images/outline.png", described_terminal(terminal.screen(), titles))
 
 
 def _last_column(screen: str) -> str:

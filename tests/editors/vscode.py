@@ -38,6 +38,7 @@ QUIET_SETTINGS: Mapping[str, object] = {
 }
 _SECONDS = 30
 _HOVER_MS = 2500
+_PALETTE_MS = 5000
 _SERVER = re.compile(rb"(qsum_lsp|/qsum)\0lsp\0")
 _CHROMIUM_FLAGS = [
     "--no-sandbox",
@@ -180,12 +181,20 @@ class VSCode:
 
     def command(self, title: str) -> None:
         """Run a command from the palette, as a user does."""
-        self.page.keyboard.press("F1")
-        box = self.page.locator(".quick-input-widget input.input")
-        box.fill(f">{title}")
-        self.page.locator(
-            ".quick-input-list .monaco-list-row", has_text=title.removeprefix("qsum: ")
-        ).first.wait_for()
+        rows = self.page.locator(".quick-input-list .monaco-list-row", has_text=title.removeprefix("qsum: "))
+
+        def find() -> bool:
+            # A palette that was opened too early never learns of a command.
+            self.page.keyboard.press("F1")
+            self.page.locator(".quick-input-widget input.input").fill(f">{title}")
+            try:
+                rows.first.wait_for(timeout=_PALETTE_MS)
+            except PlaywrightTimeout:
+                self.page.keyboard.press("Escape")
+                return False
+            return True
+
+        self.wait(find, f"the command {title!r}")
         self.page.keyboard.press("Enter")
 
     def line(self, text: str) -> Locator:
@@ -229,6 +238,15 @@ class VSCode:
             self.page.keyboard.press("ArrowDown")
         self.page.keyboard.press("Enter")
 
+    def open_walkthrough(self) -> Locator:
+        """Open the extension's own walk-through; its page."""
+        self.ask(
+            "await vscode.commands.executeCommand('workbench.action.openWalkthrough', 'qsum.qsum#start', false)"
+        )
+        page = self.page.locator(".gettingStartedContainer")
+        page.locator("button.getting-started-step").first.wait_for()
+        return page
+
     def notification(self, text: str) -> Locator:
         """A notification that says ``text``."""
         return self.page.locator(".notification-toast", has_text=text).first
@@ -263,6 +281,21 @@ class VSCode:
         """The text in the active editor."""
         found: str = self.ask("return vscode.window.activeTextEditor.document.getText()")
         return found
+
+    def cursor_line(self) -> str:
+        """The line of the active editor in which the cursor is."""
+        found: str = self.ask(
+            "const editor = vscode.window.activeTextEditor;"
+            "return editor.document.lineAt(editor.selection.active.line).text"
+        )
+        return found
+
+    def debug_information(self) -> str:
+        """What the command copies."""
+        self.command("qsum: Copy Debug Information")
+        read = "return vscode.env.clipboard.readText()"
+        copied: str = self.wait(lambda: text if "extension: " in (text := self.ask(read)) else "", "a copy")
+        return copied
 
     # the processes
 

@@ -134,7 +134,10 @@ export class SummariesView implements vscode.TreeDataProvider<OutlineSection>, v
     this.document = document;
     this.outline = outline;
     this.changed.fire();
-    if (editor?.document === document) {
+    if (!document) {
+      // A message would hide what the empty view says.
+      this.view.message = "";
+    } else if (editor?.document === document) {
       this.follow(editor);
     }
   }
@@ -170,8 +173,9 @@ function tooltip(section: OutlineSection): vscode.MarkdownString {
   return text;
 }
 
+/** What a screen reader says. What is seen comes first, for those who speak to the computer as well. */
 function spoken(section: OutlineSection): string {
-  const level = section.level > 0 ? `, heading level ${section.level}` : "";
-  const stale = section.isStale ? " It has changed since." : "";
-  return `${section.title}${level}. ${section.summary || `${absent(section)}.`}${stale}`;
+  const level = section.level > 0 ? ` Heading level ${section.level}.` : "";
+  const stale = section.isStale ? " The section has changed since." : "";
+  return `${section.title}. ${section.summary || `${absent(section)}.`}${level}${stale}`;
 }
