@@ -10,7 +10,7 @@ from qsum_lsp.summaries.keys import chunks_key, count_key, digest, summary_key
 from qsum_lsp.summaries.needs import Answers, Ask, Counts, Stored, Summaries
 from qsum_lsp.summaries.nodes import Node, byte_length
 from qsum_lsp.summaries.prompt import PromptInput, shown_of_page
-from qsum_lsp.summaries.statement import own_statement
+from qsum_lsp.summaries.statement import own_statement, sentence_of_long_page
 from qsum_lsp.summaries.values import SummaryOptions
 from qsum_lsp.summaries.verbatim import verbatim_text
 from qsum_lsp.text.language import guess_language
@@ -45,6 +45,10 @@ class Recipe:
             return Answer(
                 text=statement, source="extractive", note="The page's own words for what it is about."
             )
+        if self._is_condensed(node) and (sentence := self._sentence_of_long_page(node)):
+            return Answer(
+                text=sentence, source="extractive", note="The sentence that says most of a long page."
+            )
         fits = self._is_condensed(node) or await self._fits(node, node.content_size, node.content)
         if fits:
             answer = await self._ask_whole(node)
@@ -57,6 +61,12 @@ class Recipe:
     def _own_statement(self, node: Node) -> str:
         text = node.content()
         return own_statement(
+            text, title=node.title, max_chars=self._max_chars(node), language=guess_language(text)
+        )
+
+    def _sentence_of_long_page(self, node: Node) -> str:
+        text = node.content()
+        return sentence_of_long_page(
             text, title=node.title, max_chars=self._max_chars(node), language=guess_language(text)
         )
 

@@ -3,9 +3,10 @@
 import pytest
 
 from qsum_lsp.document import parse
+from qsum_lsp.settings.values import Strategy
 from qsum_lsp.store import NoStore
 from qsum_lsp.summaries import PAGE, Summarizer, SummaryOptions
-from qsum_lsp.summaries.statement import own_statement
+from qsum_lsp.summaries.statement import own_statement, sentence_of_long_page
 from tests.scripted_engine import ScriptedEngine
 
 REST = "\n\n## More\n\nThis page describes nothing that counts here, far down the page.\n"
@@ -57,10 +58,10 @@ def test_the_limit_holds() -> None:
     assert own_statement(body, title="TLS", max_chars=20) == ""
 
 
-async def test_a_page_with_one_needs_no_model_and_a_long_page_one_request() -> None:
+async def test_a_page_with_one_needs_no_model_and_another_one_request() -> None:
     engine = ScriptedEngine()
     summarizer = Summarizer(engine, NoStore())
-    filler = "\n\n".join(f"## Part {number}\n\n" + "Words are here in plenty. " * 40 for number in range(40))
+    filler = "\n\n".join(f"## Part {number}\n\n" + "Words are here in plenty. " * 6 for number in range(40))
     stated = parse(f"# Locks\n\nThis page shows how to hold locks safely.\n\n{filler}")
     result = await summarizer.summarize(stated, SummaryOptions(), only=(PAGE,))
     assert result.summaries[PAGE].text == "How to hold locks safely."
@@ -70,3 +71,32 @@ async def test_a_page_with_one_needs_no_model_and_a_long_page_one_request() -> N
     await summarizer.summarize(silent, SummaryOptions(), only=(PAGE,))
     assert len(engine.requests) == 1
     assert "Further headings: " in engine.requests[0].messages[-1].content
+
+
+LONG_PAGE = (
+    "Welcome to the handbook, and thanks for coming by.\n\n"
+    "A lease lets one server hold a lock until its time is over.\n\n"
+    + "## Details\n\nHere are some words of little weight that make the page longer.\n\n"
+    * 130
+)
+
+
+@pytest.mark.parametrize(
+    ("page", "strategy", "asked"),
+    [(LONG_PAGE, "headings", False), (LONG_PAGE[:3_000], "headings", True), (LONG_PAGE, "semantic", True)],
+)
+async def test_a_long_page_is_told_by_its_most_telling_sentence(
+    page: str, strategy: Strategy, asked: bool
+) -> None:
+    engine = ScriptedEngine()
+    summarizer = Summarizer(engine, NoStore())
+    options = SummaryOptions(strategy=strategy)
+    found = await summarizer.summarize(parse(f"---\ntitle: Lease\n---\n{page}"), options, only=(PAGE,))
+    assert bool(engine.requests) is asked
+    if not asked:
+        assert found.summaries[PAGE].text == "A lease lets one server hold a lock until its time is over."
+
+
+def test_a_limit_that_the_sentence_does_not_fit_leaves_the_page_to_the_model() -> None:
+    assert sentence_of_long_page(LONG_PAGE, title="Lease", max_chars=100)
+    assert not sentence_of_long_page(LONG_PAGE, title="Lease", max_chars=40)
