@@ -47,7 +47,7 @@ _OTHER_SUBJECTS = re.compile(
     r"|(?:esta|este|a|o)\s+(?:página|seção|secção|documento|artigo|guia|texto|capítulo|tutorial)\s+"
     r"|(?:questa|questo|la|il)\s+(?:pagina|sezione|documento|articolo|guida|testo|capitolo|tutorial)\s+"
     r"|(?:deze|dit|de|het)\s+(?:pagina|sectie|document|artikel|gids|tekst|hoofdstuk)\s+"
-    r"|(?:эта|этот|данная|данный|в этом|на этой|в этой)\s+(?:страница|странице|раздел|разделе|документ|документе|"
+    r"|(?:(?:эта|этот|данная|данный|в этом|на этой|в этой)\s+)?(?:страница|странице|раздел|разделе|документ|документе|"
     r"статья|статье|руководство)\s+"
     r"|(?:本|该|此|这个?|這個?)(?:页面?|頁面?|节|節|章节?|部分|文档|文件|文章|文|指南|教程)[，,]?(?:主要)?"
     r"|(?:この|本)(?:ページ|セクション|ドキュメント|文書|記事|ガイド|章|節)(?:では|は)[、,]?"

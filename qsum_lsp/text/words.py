@@ -10,6 +10,10 @@ _MARKS = "\u0900-\u0dff"
 _TOKEN = re.compile(
     rf"(?P<unspaced>[{_UNSPACED}]+)|(?:(?![{_UNSPACED}])[\w{_MARKS}])+(?:['\u2019](?:(?![{_UNSPACED}])[\w{_MARKS}])+)*"
 )
+# French and Italian articles and pronouns that lose their vowel: "l'API", "dell'utente".
+_ELIDED = re.compile(
+    r"^(?:[cdjlmnst]|qu|un|dell|nell|all|dall|sull|quell|quest)['\u2019](?=\w{2})", re.IGNORECASE
+)
 
 _INFLECTION = re.compile(r"(?<=[^\Ws]{3})(?:e?s|ing|ed)$")
 
@@ -50,15 +54,23 @@ STOP_WORDS = {language: frozenset(listed.split()) for language, listed in _FUNCT
 
 
 def words(text: str) -> list[str]:
-    """The words of ``text`` in lower case, in order. A run of an unspaced script becomes its character pairs."""
+    """The words of ``text`` in lower case, in order, without elided articles.
+
+    A run of an unspaced script becomes its character pairs.
+    """
     found: list[str] = []
     for match in _TOKEN.finditer(unicodedata.normalize("NFC", text).lower()):
         token = match.group()
         if match["unspaced"] and len(token) > 1:
             found.extend(token[index : index + 2] for index in range(len(token) - 1))
         else:
-            found.append(token)
+            found.append(without_elision(token))
     return found
+
+
+def without_elision(word: str) -> str:
+    """``word`` without an elided article or pronoun before it."""
+    return _ELIDED.sub("", word)
 
 
 def content_words(text: str, language: str) -> list[str]:

@@ -69,6 +69,7 @@ def test_english(raw: str, cleaned: str) -> None:
 @pytest.mark.parametrize(
     ("language", "raw", "cleaned"),
     [
+        ("ru", "Страница описывает, как настроить зеркало.", "Описывает, как настроить зеркало."),
         ("de", "Dieser Abschnitt beschreibt, wie man TLS aktiviert.", "Beschreibt, wie man TLS aktiviert."),
         ("fr", "Cette page explique comment activer TLS.", "Explique comment activer TLS."),
         ("es", "Esta página describe cómo activar TLS.", "Describe cómo activar TLS."),

@@ -71,6 +71,15 @@ def test_what_the_text_is_about_goes_with_anything_in_it() -> None:
     assert check_grounding("Learn how administrators clear Redis tokens.", source).grounded
 
 
+def test_a_name_behind_an_elided_article_stands_in_the_text() -> None:
+    french = (
+        "Les clients envoient leurs jetons avec chaque requête d'API. L'équipe d'Astro publie les versions."
+    )
+    assert check_grounding("L'API reçoit les jetons des clients avec chaque requête.", french).grounded
+    assert check_grounding("Astro publie ses versions par l'équipe.", french).grounded
+    assert not check_grounding("L'équipe de Redis publie les versions.", french).grounded
+
+
 def test_a_summary_in_another_language_is_refused() -> None:
     german = "Der Zwischenspeicher hält Anmeldedaten vor. Er überlebt keinen Neustart des Rechners."
     assert not check_grounding("Learn how the temporary storage keeps credentials.", german).grounded

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from qsum_lsp.summaries.grounding.reading import GROUPED, Reading, spoken_words
+from qsum_lsp.text.words import without_elision
 
 _NUMBER = re.compile(r"(?<![A-Za-z0-9_.])(?<!\w-)\d[\d,.]*(?<![,.])[A-Za-z]*(?![A-Za-z0-9_])")
 _IDENTIFIER = re.compile(r"(?<!\w)(?:\w+(?:[._/:-]\w+)*[._/]\w+|--?[a-z][\w-]+|[a-z]+[A-Z]\w*)(?!\w)")
@@ -77,7 +78,7 @@ def _names(claim: str, reading: Reading, spans: list[tuple[int, int]]) -> Iterat
         missing = [
             name
             for index, word in enumerate(written)
-            if not _known(name := _POSSESSIVE.sub("", word), reading)
+            if not _known(name := _name_in(word), reading)
             and not (opens and start == match.start() and index == 0 and name[1:].islower())
         ]
         if missing:
@@ -86,9 +87,13 @@ def _names(claim: str, reading: Reading, spans: list[tuple[int, int]]) -> Iterat
             yield f"the name {' '.join(written)} stands elsewhere in the text"
 
 
+def _name_in(word: str) -> str:
+    return _POSSESSIVE.sub("", without_elision(word))
+
+
 def _is_subject(written: Sequence[str], reading: Reading) -> bool:
     """Whether the name is the site's or what the text is about, which goes with anything in it."""
-    names = [_POSSESSIVE.sub("", word).casefold() for word in written]
+    names = [_name_in(word).casefold() for word in written]
     return " ".join(names) == reading.subject or reading.known_names.issuperset(names)
 
 
