@@ -12,7 +12,6 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.editors.conftest import EXTENSION
-from tests.editors.install import NEWEST_CODE_SERVER
 from tests.editors.pages import write_workspace
 from tests.editors.vscode import VSCode
 from tests.models import fake
@@ -29,12 +28,6 @@ models.catalogue = models.entries.catalogue
 cli.main()
 """
 """A ``qsum`` whose catalogue has one small model, of a hub on this machine."""
-
-
-needs_a_terminal = pytest.mark.parametrize(
-    "vscode_version", [NEWEST_CODE_SERVER], ids=["newest"], indirect=True, scope="module"
-)
-"""The oldest VS Code would have to compile the part of it that runs terminals."""
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +82,6 @@ def test_walkthrough_names_commands_that_exist(code: VSCode) -> None:
     assert named <= set(code.ask("return vscode.commands.getCommands(true)"))
 
 
-@needs_a_terminal
 def test_walkthrough_pulls_a_model_and_shows_the_view(code: VSCode, home: Path, hub: fake.Hub) -> None:
     code.open("back.md")
     before = code.wait(code.server_pid, "the server")
@@ -115,11 +107,9 @@ def test_walkthrough_pulls_a_model_and_shows_the_view(code: VSCode, home: Path, 
     steps.filter(has_text="See the whole page").click()
     steps.get_by_role("button", name="Show Summaries").click()
     expect(code.page.locator(".sidebar .welcome-view-content")).to_contain_text("Open a Markdown file")
-    code.command("View: Toggle Panel Visibility")
     code.command("View: Close Editor")
 
 
-@needs_a_terminal
 def test_model_that_is_here_is_said_to_be(code: VSCode) -> None:
     code.command("qsum: Pull Model")
     expect(code.page.locator(".quick-input-list .monaco-list-row")).to_contain_text("already here")

@@ -184,10 +184,10 @@ class VSCode:
         rows = self.page.locator(".quick-input-list .monaco-list-row", has_text=title.removeprefix("qsum: "))
 
         def find() -> bool:
-            # A palette that was opened too early never learns of a command.
+            # A palette that was opened too early never learns of a command, or is closed by what is still opening.
             self.page.keyboard.press("F1")
-            self.page.locator(".quick-input-widget input.input").fill(f">{title}")
             try:
+                self.page.locator(".quick-input-widget input.input").fill(f">{title}", timeout=_PALETTE_MS)
                 rows.first.wait_for(timeout=_PALETTE_MS)
             except PlaywrightTimeout:
                 self.page.keyboard.press("Escape")

@@ -101,8 +101,14 @@ function registerServerCommands(
   register("qsum.pullModel", async () => {
     if (server.state.kind !== "running") {
       await vscode.window.showWarningMessage("Models are downloaded by qsum, which is not running.");
-    } else if (await pullModel(server.state.server)) {
-      await server.restart();
+      return;
+    }
+    try {
+      if (await pullModel(server.state.server, log)) {
+        await server.restart();
+      }
+    } catch (error) {
+      await offerLogs(`The model was not pulled. ${error instanceof Error ? error.message : error}`, log);
     }
   });
   register("qsum.copyDebugInformation", async () => {

@@ -12,9 +12,10 @@ interface ModelEntry {
 }
 
 const LIST_TIMEOUT_MS = 20_000;
+const NO_LIMIT = 0;
 
-/** Lets the user choose a model and downloads it in a terminal, where its progress is seen. True when it is here. */
-export async function pullModel(server: ServerCommand): Promise<boolean> {
+/** Lets the user choose a model and downloads it. True when it is here; throws where it is not to be had. */
+export async function pullModel(server: ServerCommand, log: vscode.LogOutputChannel): Promise<boolean> {
   const { stdout } = await run(server.command, [...server.args, "models", "list", "--json"], {
     timeoutMs: LIST_TIMEOUT_MS,
   });
@@ -36,25 +37,40 @@ export async function pullModel(server: ServerCommand): Promise<boolean> {
     })),
     { title: "Pull Model", placeHolder: "The model is downloaded once and stays on this machine" },
   );
-  return picked ? download(server, picked.entry.alias) : false;
+  return picked ? download(server, picked.entry.alias, log) : false;
 }
 
-async function download(server: ServerCommand, alias: string): Promise<boolean> {
-  const task = new vscode.Task(
-    { type: "process" },
-    vscode.TaskScope.Global,
-    `Pull ${alias}`,
-    "qsum",
-    new vscode.ProcessExecution(server.command, [...server.args, "models", "pull", alias]),
-  );
-  task.presentationOptions = { reveal: vscode.TaskRevealKind.Always, panel: vscode.TaskPanelKind.Dedicated };
-  const execution = await vscode.tasks.executeTask(task);
-  return new Promise((resolve) => {
-    const subscription = vscode.tasks.onDidEndTaskProcess((event) => {
-      if (event.execution === execution) {
-        subscription.dispose();
-        resolve(event.exitCode === 0);
+/** True when the model is here, false where the user cancelled. Throws where it is not to be had. */
+function download(server: ServerCommand, alias: string, log: vscode.LogOutputChannel): Thenable<boolean> {
+  const location = vscode.ProgressLocation.Notification;
+  return vscode.window.withProgress(
+    { location, title: `qsum: pulling ${alias}`, cancellable: true },
+    async (progress, token) => {
+      let percent = 0;
+      const onLine = (line: string) => {
+        log.info(line);
+        const step = /: (.+), ([\d,]+) of ([\d,]+) MB$/.exec(line);
+        if (step) {
+          const [, doing, done, all] = step as unknown as [string, string, string, string];
+          const reached = (100 * number(done)) / Math.max(number(all), 1);
+          progress.report({ message: `${doing}, ${done} of ${all} MB`, increment: reached - percent });
+          percent = reached;
+        }
+      };
+      try {
+        const args = [...server.args, "models", "pull", alias];
+        await run(server.command, args, { timeoutMs: NO_LIMIT, token, onLine });
+        return true;
+      } catch (error) {
+        if (token.isCancellationRequested) {
+          return false;
+        }
+        throw error;
       }
-    });
-  });
+    },
+  );
+}
+
+function number(text: string): number {
+  return Number(text.replaceAll(",", ""));
 }
