@@ -98,7 +98,7 @@ def test_walkthrough_pulls_a_model_and_shows_the_view(code: VSCode, home: Path, 
     expect(offered).to_have_count(1)
     expect(offered).to_contain_text("small-model")
     expect(offered).to_contain_text("Apache-2.0")
-    code.page.keyboard.press("Enter")
+    offered.click()
     pulled = home / "models/small-model/small-model.gguf"
     code.wait(lambda: pulled.exists() and pulled.read_bytes() == fake.CONTENT, "the model")
     assert hub.ranges

@@ -35,7 +35,11 @@ export async function pullModel(server: ServerCommand, log: vscode.LogOutputChan
       ].join(" · "),
       detail: entry.title,
     })),
-    { title: "Pull Model", placeHolder: "The model is downloaded once and stays on this machine" },
+    {
+      title: "Pull Model",
+      placeHolder: "The model is downloaded once and stays on this machine",
+      ignoreFocusOut: true, // a walk-through takes the focus back when its step is done
+    },
   );
   return picked ? download(server, picked.entry.alias, log) : false;
 }
