@@ -41,14 +41,8 @@ class Recipe:
         verbatim = verbatim_text(node, max_chars=max_chars, min_words=self._options.min_words)
         if verbatim is not None:
             return Answer(text=verbatim, source="verbatim")
-        if node.is_page and (statement := self._own_statement(node)):
-            return Answer(
-                text=statement, source="extractive", note="The page's own words for what it is about."
-            )
-        if self._is_condensed(node) and (sentence := self._sentence_of_long_page(node)):
-            return Answer(
-                text=sentence, source="extractive", note="The sentence that says most of a long page."
-            )
+        if node.is_page and (quoted := self._quoted(node)):
+            return quoted
         fits = self._is_condensed(node) or await self._fits(node, node.content_size, node.content)
         if fits:
             answer = await self._ask_whole(node)
@@ -58,17 +52,21 @@ class Recipe:
             return await self._from_children(node)
         return await self._reduce(node, "", await self._chunk_parts(node, node.content(), refused=fits))
 
-    def _own_statement(self, node: Node) -> str:
+    def _quoted(self, node: Node) -> Answer | None:
+        """The page in a sentence of its own, where it has one that is better than what a model would write."""
         text = node.content()
-        return own_statement(
-            text, title=node.title, max_chars=self._max_chars(node), language=guess_language(text)
-        )
-
-    def _sentence_of_long_page(self, node: Node) -> str:
-        text = node.content()
-        return sentence_of_long_page(
-            text, title=node.title, max_chars=self._max_chars(node), language=guess_language(text)
-        )
+        language = guess_language(text)
+        max_chars = self._max_chars(node)
+        statement = own_statement(text, title=node.title, max_chars=max_chars, language=language)
+        if statement:
+            note = "The page's own words for what it is about."
+            return Answer(text=statement, source="extractive", note=note)
+        if self._is_condensed(node):
+            sentence = sentence_of_long_page(text, title=node.title, max_chars=max_chars, language=language)
+            if sentence:
+                note = "The sentence that says most of a long page."
+                return Answer(text=sentence, source="extractive", note=note)
+        return None
 
     def _is_condensed(self, node: Node) -> bool:
         """Whether the prompt shows only how the text begins and its headings, which fit however long it is."""

