@@ -1,5 +1,6 @@
 import { homedir } from "node:os";
 import * as vscode from "vscode";
+import { reason } from "./processes";
 import type { Server } from "./server";
 import { chosenSettings } from "./settings";
 
@@ -28,6 +29,6 @@ async function status(server: Server): Promise<unknown> {
   try {
     return await server.request("workspace/executeCommand", { command: "qsum.status", arguments: [] });
   } catch (error) {
-    return { error: error instanceof Error ? error.message : String(error) };
+    return { error: reason(error) };
   }
 }

@@ -4,6 +4,7 @@ import { PrivateServer } from "./installServer";
 import { isServed } from "./languages";
 import type { OutlineSection } from "./outline";
 import { Problems } from "./problems";
+import { reason } from "./processes";
 import { pullModel } from "./pullModel";
 import { onPythonSelected } from "./pythonEnvironment";
 import { Server } from "./server";
@@ -91,7 +92,7 @@ function registerServerCommands(
           await privateServer.install(log, progress, token);
         } catch (error) {
           if (!token.isCancellationRequested) {
-            await offerLogs(`qsum was not installed. ${error instanceof Error ? error.message : error}`, log);
+            await offerLogs(`qsum was not installed. ${reason(error)}`, log);
           }
         }
       },
@@ -108,7 +109,7 @@ function registerServerCommands(
         await server.restart();
       }
     } catch (error) {
-      await offerLogs(`The model was not pulled. ${error instanceof Error ? error.message : error}`, log);
+      await offerLogs(`The model was not pulled. ${reason(error)}`, log);
     }
   });
   register("qsum.copyDebugInformation", async () => {

@@ -2,7 +2,7 @@ import { access } from "node:fs/promises";
 import { homedir } from "node:os";
 import path from "node:path";
 import * as vscode from "vscode";
-import { run } from "./processes";
+import { reason, run } from "./processes";
 import { selectedPython } from "./pythonEnvironment";
 import { isNewEnough, OLDEST_SERVER, parseVersion } from "./versions";
 
@@ -126,7 +126,7 @@ async function versionOf(candidate: Candidate, log: vscode.LogOutputChannel): Pr
     log.info(`${candidate.origin}: ${candidate.command}: ${version ? `qsum ${version}` : "not qsum"}`);
     return version;
   } catch (error) {
-    log.info(`${candidate.origin}: ${candidate.command}: ${error instanceof Error ? error.message : error}`);
+    log.info(`${candidate.origin}: ${candidate.command}: ${reason(error)}`);
     return undefined;
   }
 }

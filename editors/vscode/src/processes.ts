@@ -7,6 +7,11 @@ export interface Output {
   readonly stderr: string;
 }
 
+/** What an error says. */
+export function reason(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /**
  * What a program prints. It runs in the temporary folder, so that nothing in a workspace is picked up by it.
  * Rejects with the program's last words where it fails.

@@ -55,7 +55,7 @@ function download(server: ServerCommand, alias: string, log: vscode.LogOutputCha
         log.info(line);
         const step = /: (.+), ([\d,]+) of ([\d,]+) MB$/.exec(line);
         if (step) {
-          const [, doing, done, all] = step as unknown as [string, string, string, string];
+          const [, doing = "", done = "", all = ""] = step;
           const reached = (100 * number(done)) / Math.max(number(all), 1);
           progress.report({ message: `${doing}, ${done} of ${all} MB`, increment: reached - percent });
           percent = reached;

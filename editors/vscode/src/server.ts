@@ -4,6 +4,7 @@ import type { ErrorHandler, LanguageClient, LanguageClientOptions } from "vscode
 import { findServer, NoServer, type ServerCommand } from "./findServer";
 import type * as languageClient from "./languageClient";
 import { SELECTOR } from "./languages";
+import { reason } from "./processes";
 import { chosenSettings } from "./settings";
 
 const MOST_CRASHES = 5;
@@ -118,7 +119,7 @@ export class Server implements vscode.Disposable {
       await client.start();
       this.setState({ kind: "running", server });
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
+      const message = reason(error);
       this.log.error(message);
       if (error instanceof NoServer) {
         this.setState({ kind: "missing", message, isSetting: error.isSetting });
@@ -135,7 +136,7 @@ export class Server implements vscode.Disposable {
       try {
         await client.dispose();
       } catch (error) {
-        this.log.warn(`The server did not stop cleanly. ${error instanceof Error ? error.message : error}`);
+        this.log.warn(`The server did not stop cleanly. ${reason(error)}`);
       }
     }
     this.setState({ kind: "stopped" });

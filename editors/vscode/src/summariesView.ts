@@ -1,6 +1,7 @@
 import * as vscode from "vscode";
 import { isServed } from "./languages";
 import { absent, fetchOutline, NO_OUTLINE, type Outline, type OutlineSection, sectionAt } from "./outline";
+import { reason } from "./processes";
 import type { Server } from "./server";
 
 const EDIT_PAUSE_MS = 400;
@@ -125,7 +126,7 @@ export class SummariesView implements vscode.TreeDataProvider<OutlineSection>, v
       outline = document ? await fetchOutline(this.server, document, request.token) : NO_OUTLINE;
     } catch (error) {
       if (!request.token.isCancellationRequested) {
-        this.log.warn(`The outline could not be read. ${error instanceof Error ? error.message : error}`);
+        this.log.warn(`The outline could not be read. ${reason(error)}`);
       }
     }
     if (request !== this.request) {
