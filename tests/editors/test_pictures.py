@@ -64,7 +64,7 @@ def described(code: VSCode) -> list[str]:
     size = page.locator(".view-line").first.evaluate("line => getComputedStyle(line).fontSize")
     side = page.locator(".sidebar")
     rows = side.locator(".pane-body .monaco-list-row[aria-level]")
-    title, *text, origin = page.locator(".monaco-hover:visible").first.inner_text().split("\n\n")
+    hover = page.locator(".monaco-hover:visible").first.inner_text()
     return [
         f"theme {next(name for name in ('hc-black', 'hc-light', 'vs-dark', 'vs') if name in kind)}, text {size}",
         f"tabs {page.locator('.tab').all_inner_texts()}",
@@ -75,8 +75,17 @@ def described(code: VSCode) -> list[str]:
             for row in rows.all()
         ),
         f"lenses {sorted({_masked(lens) for lens in code.lenses() if lens.strip()})}",
-        f"hover {title.strip()}: {_masked(' '.join(text))} {MODELS_WORDS} · {origin.rpartition(' · ')[2].strip()}",
+        _described_hover(hover),
     ]
+
+
+def _described_hover(said: str) -> str:
+    """The title and the foot of a hover. Whether a note follows it hangs on what the model wrote."""
+    title, *text = said.split("\n\n")
+    if text[-1].startswith("Note: "):
+        text.pop()
+    origin = text.pop()
+    return f"hover {title.strip()}: {_masked(' '.join(text))} {MODELS_WORDS} · {origin.rpartition(' · ')[2].strip()}"
 
 
 def _masked(text: str) -> str:
