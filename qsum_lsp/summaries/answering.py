@@ -8,6 +8,7 @@ from qsum_lsp.summaries.answer import TOO_LONG, Answer
 from qsum_lsp.summaries.clean import clean_summary, description_of, first_sentences
 from qsum_lsp.summaries.fallback import extract
 from qsum_lsp.summaries.grounding import check_grounding
+from qsum_lsp.summaries.openings import speaks_of_itself
 from qsum_lsp.summaries.prompt import Prompt, PromptInput, build_prompt
 from qsum_lsp.summaries.values import Usage
 from qsum_lsp.text.language import guess_language
@@ -86,6 +87,10 @@ class Answering:
             return (f"it was no whole sentence within {self._prompt_input.max_chars} characters",)
         if headings and bare(text) == bare(headings[-1]):
             return ("it only repeated the title",)
+        if bare(text) in bare(prompt.messages[-1].content.rpartition("===")[2]):
+            return ("it only repeated the request",)
+        if speaks_of_itself(text):
+            return ("it spoke of the text, not of its subject",)
         source = "\n\n".join((*headings, prompt.source))
         return check_grounding(text, source, known_names=self._prompt_input.site_names).problems
 

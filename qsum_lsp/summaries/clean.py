@@ -1,24 +1,13 @@
 """What a model writes, made fit to be shown."""
 
-import html
 import re
-import unicodedata
 
-from qsum_lsp.summaries.openings import without_opening
+from qsum_lsp.summaries.openings import speaks_of_itself, without_label, without_opening
+from qsum_lsp.text.plain import plain_text
 from qsum_lsp.text.sentences import split_sentences
 
-_FENCE = re.compile(r"^[ \t]*(?:```|~~~).*$", re.MULTILINE)
-_IMAGE = re.compile(r"!\[[^\]\n]*\](?:\([^)\n]*\)|\[[^\]\n]*\])")
-_LINK = re.compile(r"\[([^\]\n]+)\](?:\([^)\n]*\)|\[[^\]\n]*\])")
-_AUTOLINK = re.compile(r"<(?=https?://|mailto:)([^<>\s]+)>")
-_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
-_TAG = re.compile(r"</?[A-Za-z][\w-]*(?:\s[^<>\n]*)?/?>")
-_LINE_MARK = re.compile(r"^[ \t]*(?:#{1,6}[ \t]+|>[ \t]?|(?:[-*+•]|\d{1,2}[.)])[ \t]+)", re.MULTILINE)
-_STRONG = re.compile(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1")
-_EMPHASIS = re.compile(r"(?<![\w*])([*_])(?=\S)([^*_\n]+?)(?<=\S)\1(?![\w*])")
-_CODE = re.compile(r"`+([^`\n]*)`+")
-_LOOSE_MARK = re.compile(r"(?<=\w) ([.,;!?])(?=\s|$)")
 _END = re.compile(r"[.!?…。！？．।؟։][\"'”’»)\]」』）]*$")
+_SPACED_COLON = re.compile(r"(?<=\w) :(?=\s)")
 _SENTENCE_END = re.compile(r"[.!?](?:\s|$)")
 _ABRUPT = re.compile(
     r"(?:[,;:–—(-]|\b(?:a|an|the|of|and|or|to|for|with|in|on|by|as|at|from|that|which|is|are|its|their|your|such))$",
@@ -45,15 +34,24 @@ def clean_summary(
     but a full stop.
     """
     sentences: list[str] = []
-    text = without_opening(_without_path(_plain(raw), title), title=title, language=language)
+    markdown = raw if language == "fr" else _SPACED_COLON.sub(":", raw)
+    plain = _without_path(without_label(plain_text(markdown), title), title)
+    text = without_opening(plain, title=title, language=language)
+    opened = text.casefold() != plain.casefold()  # and later sentences may lean on what went
     found = split_sentences(text, language)
     if len(found) > 1 and not _END.search(found[-1]):
         found.pop()
     for sentence in found:
-        opened = without_opening(sentence, title=title, language=language) if sentences else sentence
-        ended = _ended(opened, language)
-        if len(" ".join((*sentences, ended))) > max_chars or (not whole and not _END.search(opened)):
-            if not sentences and (shorter := _shorter(opened, max_chars, language)):
+        told = sentence
+        if sentences:
+            told = without_opening(
+                sentence, title=title, language=language, before="opened" if opened else "whole"
+            )
+            if speaks_of_itself(told):
+                continue
+        ended = _ended(told, language)
+        if len(" ".join((*sentences, ended))) > max_chars or (not whole and not _END.search(told)):
+            if not sentences and (shorter := _shorter(told, max_chars, language)):
                 sentences.append(shorter)
             break
         sentences.append(ended)
@@ -77,21 +75,6 @@ def description_of(summary: str, *, language: str = "en") -> str:
     heads = [head for head in heads if len(head.split()) >= _SHORTEST_HEAD]
     short = [head for head in heads if len(head.split()) <= _DESCRIPTION_WORDS] or heads[:1]
     return _ended(short[-1].rstrip(" ,;"), language) or first if short else first
-
-
-def _plain(raw: str) -> str:
-    """``raw`` without markup, on one line."""
-    text = _TAG.sub("", _COMMENT.sub("", _FENCE.sub("", raw)))
-    text = _AUTOLINK.sub(r"\1", _LINK.sub(r"\1", _IMAGE.sub("", text)))
-    text = _CODE.sub(r"\1", _LINE_MARK.sub("", text))
-    text = _EMPHASIS.sub(r"\2", _STRONG.sub(r"\2", text)).replace("**", "").replace("`", "")
-    text = html.unescape(text)
-    text = "".join(
-        " " if unicodedata.category(character) in ("Cc", "Zl", "Zp", "Co", "Cn", "Cs") else character
-        for character in text
-        if unicodedata.category(character) != "Cf" or character in "\u200c\u200d"
-    )
-    return _LOOSE_MARK.sub(r"\1", " ".join(text.split()))
 
 
 def _without_path(text: str, title: str) -> str:

@@ -1,6 +1,9 @@
 """Openings that say that there is a text before they say what it says: "This page describes how to …"."""
 
 import re
+from typing import Literal
+
+from qsum_lsp.text.words import STOP_WORDS, words
 
 _NOUN = (
     r"(?:page|section|document|documentation|table|article|guide|post|blog post|text|tutorial|chapter|topic|summary|"
@@ -17,11 +20,27 @@ _IS_A = re.compile(r"^is\s+(?=an?\s)", re.IGNORECASE)
 _YOU_LEARN = re.compile(r"^you(?:['’]ll|\s+will)?\s+(?=(?:also\s+)?(?:learn|see|find out)\s)", re.IGNORECASE)
 _TALKING = (
     r"(?:describ|explain|cover|discuss|outlin|show|demonstrat|detail|introduc|present|provid|giv|offer|contain|"
-    r"summari[sz]|explor|highlight|walk|teach|address|focus|list|includ|serv|aim|illustrat|shar|document|specif)"
+    r"summari[sz]|explor|highlight|walk|teach|address|focus|list|includ|serv|aim|illustrat|shar|document|specif|mention|"
+    r"emphasi[sz]|instruct|compar|defin|recommend)"
 )
 _TALKING_VERB = re.compile(rf"^{_TALKING}\w*\b", re.IGNORECASE)
+# Nouns that are hardly ever the subject of a page: what they do, the page's subject does.
+_OWN_VERB = re.compile(
+    r"^(?:this\s+(?:page|section|subsection|document|guide|article|chapter|passage|tutorial|text)|"
+    r"the\s+(?:section|subsection|article|chapter|passage))\s+(?:also\s+)?(?P<rest>(?!is\b|was\b|has\b|does\b)[a-z]+[^\Ws]s\s.+)$",
+    re.IGNORECASE | re.DOTALL,
+)
+_THAT = re.compile(
+    r"^(?:also\s+)?(?:stat|say|not|mention|explain|show|indicat|emphasi[sz]|describ|demonstrat|highlight|stress|suggest)e?s?\s+"
+    r"that\s+(?P<rest>.+)$",
+    re.IGNORECASE | re.DOTALL,
+)
+# After a sentence of its own, "The text covers everything" may well be about a text.
+_MAY_BE_MEANT = re.compile(r"^the\s+(?:text|content|file|table|series|topic|reference)s?\b", re.IGNORECASE)
+_IT = re.compile(rf"^(?:it|they)\s+(?=(?:also\s+)?{_TALKING}\w*\s)(?:also\s+)?", re.IGNORECASE)
 _ABOUT = re.compile(
     r"^(?:is|are)\s+(?:all\s+|mainly\s+)?(?:about|on|dedicated\s+to|devoted\s+to|intended\s+to|designed\s+to|meant\s+to)\s+(?P<rest>.+)$"
+    r"|^(?:is|are)\s+(?P<whom>for\s.+)$"
     r"|^(?:deals\s+with|talks\s+about)\s+(?P<with>.+)$",
     re.IGNORECASE | re.DOTALL,
 )
@@ -71,28 +90,68 @@ _THIS = re.compile(
     re.IGNORECASE,
 )
 _LABEL = re.compile(
-    r"^(?:(?:page |meta |short |the )?(?:description|summary|abstract|answer|tl;dr|zusammenfassung|résumé|resumen|"
-    r"resumo|riassunto|摘要|要約|概要)\s*[:：]\s*)+",
+    r"^(?:(?:page |meta |short |the )?(?:description|summary|abstract|answer|tl;dr|zusammenfassung|beschreibung|résumé|"
+    r"resumen|descripción|resumo|descrição|riassunto|descrizione|samenvatting|резюме|краткое содержание|описание|"
+    r"摘要|总结|要約|概要|요약)"
+    r"(?:\s(?:of|for|des|der|von|de|du|del|della|di|do|da|van)\s[^:：.!?]{0,100}?)?"
+    r"(?:\s+(?:is|reads|lautet|est|es|é|è)(?:\s+as\s+follows)?)?\s*[:：]\s*)+",
     re.IGNORECASE,
 )
 _PREAMBLE = re.compile(
     r"^(?:sure|certainly|of course|okay|here)\b[^:.!?]{0,80}?[:!.]\s*(?:here[^:]{0,60}:\s*)?", re.IGNORECASE
 )
-_QUOTES = {'"': '"', "'": "'", "“": "”", "«": "»", "„": "“", "「": "」"}
+_QUOTES = {
+    '"': '"',
+    "'": "'",
+    "“": "”",
+    "«": "»",
+    "»": "«",
+    "„": "“",
+    "‘": "’",
+    "‹": "›",
+    "「": "」",
+    "『": "』",
+}
+_OPENING_QUOTES = "\"'“«»„‘‹「『"
+_CLOSING_QUOTES = "\"'”“»«’›」』"
+_OF_ITSELF = re.compile(
+    r"^(?:in\s+)?this\s+(?:page|section|subsection|document|documentation|guide|article|chapter|passage)\b"
+    r"|\b(?:described|mentioned|outlined|explained|stated|provided|given|shown)\s+(?:in|by)\s+(?:the|this)\s+"
+    r"(?:text|section|passage|documentation)\b",
+    re.IGNORECASE,
+)
 
 
-def without_opening(text: str, *, title: str, language: str) -> str:
+Before = Literal["nothing", "whole", "opened"]
+
+
+def without_opening(text: str, *, title: str, language: str, before: Before = "nothing") -> str:
     """``text`` from where it begins to say something, as a sentence; what has no such opening stays as it is.
 
     "This page describes how to X" becomes "How to X", "This section provides an overview of X" "Overview of X", and
-    where only the subject can go the verb leads: "Explains X".
+    where only the subject can go the verb leads: "Explains X". ``before`` says what the
+    sentence before was: where it lost its opening, it took along what "It also explains X" stands on. A first word in lower case may be a name, and stays.
     """
-    text = _unlabelled(text.strip(), title)
+    text = without_label(text, title)
     previous = None
+    opened = text
+    if before == "whole" and _MAY_BE_MEANT.match(text):
+        return text
+    if before == "opened":
+        text = _IT.sub("", text)
     while text != previous:
         previous = text
         text = _stripped(text, language)
-    return text[:1].upper() + text[1:] if text[:1].islower() and not _is_code(text) else text
+    if text[:1].islower() and not _is_code(text):
+        common = STOP_WORDS.get(language, frozenset[str]()) | STOP_WORDS["en"]
+        if text != opened or words(text)[0] in common:
+            return text[:1].upper() + text[1:]
+    return text
+
+
+def speaks_of_itself(text: str) -> bool:
+    """Whether a summary in English speaks of the text it sums up, after its openings were taken off."""
+    return _OF_ITSELF.search(text) is not None
 
 
 def talks_of_page(sentence: str, language: str) -> bool:
@@ -107,17 +166,36 @@ def talks_of_page(sentence: str, language: str) -> bool:
     return not _WITHIN.match(sentence) or _LEARN.match(stripped) is not None
 
 
-def _unlabelled(text: str, title: str) -> str:
+def without_label(text: str, title: str) -> str:
+    """``text`` without what announces it: "Summary:", "Here it is:", its title in quotation marks or before a colon."""
+    text = text.strip()
     previous = None
+    named = title and re.compile(
+        rf"^[^:：.!?]{{0,60}}?[{_OPENING_QUOTES}]?[^:：.!?{_OPENING_QUOTES}]{{0,120}}?(?<!\w){re.escape(title)}\s?[{_CLOSING_QUOTES}]"
+        r"[^:：.!?]{0,20}[:：]\s*",
+        re.IGNORECASE,
+    )
     while text != previous:
         previous = text
         text = _LABEL.sub("", _PREAMBLE.sub("", text, count=1)).strip()
+        if named:
+            text = named.sub("", text)
         if title and text.casefold().startswith(f"title: {title}".casefold()):
             text = text[len(title) + 7 :].strip(" .-–—:")
-        elif title and text.casefold().startswith(f"{title}: ".casefold()):
-            text = text[len(title) + 2 :].strip()
-        if len(text) > 2 and _QUOTES.get(text[0]) == text[-1] and text.count(text[0]) <= 2:
-            text = text[1:-1].strip()
+        elif title and re.match(rf"{re.escape(title)}(?:\s+is)?\s?[:：]\s", text, re.IGNORECASE):
+            text = re.split(r"[:：]\s", text[len(title) :], maxsplit=1)[1].strip()
+        text = _unquoted(text)
+    return text
+
+
+def _unquoted(text: str) -> str:
+    """``text`` without quotation marks around it, and without one that opens it and is never closed."""
+    closing = _QUOTES.get(text[:1])
+    if len(text) > 2 and closing:
+        if closing == text[-1] and text.count(text[0]) <= 2:
+            return text[1:-1].strip()
+        if closing not in text[1:]:
+            return text[1:].strip()
     return text
 
 
@@ -131,15 +209,21 @@ def _stripped(text: str, language: str) -> str:
     if this and (found := _NOMINAL.match(text[this.end() :])):
         return found["rest"]
     match = _ENGLISH_SUBJECT.match(text)
-    if match is None or match["rest"]:
-        return text if match is None else match["rest"]
-    predicate = match["predicate"]
-    for pattern in (_HOW, _NOMINAL, _ABOUT, _ALLOWS):
+    if match is None:
+        return text
+    return match["rest"] or _told(match["predicate"], text)
+
+
+def _told(predicate: str, text: str) -> str:
+    """What ``predicate`` says of a text, or the whole ``text`` where it need not be one."""
+    for pattern in (_HOW, _THAT, _NOMINAL, _ABOUT, _ALLOWS):
         found = pattern.match(predicate)
         if found:
             return next(group for group in found.groups() if group)
     if _TALKING_VERB.match(predicate):
         return predicate
+    if own := _OWN_VERB.match(text):
+        return own["rest"]
     return _IS_A.sub("", predicate) if _IS_A.match(predicate) and text[:4].casefold() == "this" else text
 
 

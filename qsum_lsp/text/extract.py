@@ -2,6 +2,7 @@
 
 import math
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from qsum_lsp.text.sentences import split_sentences
 from qsum_lsp.text.words import content_words, words
 
-EXTRACT_VERSION = "2"
+EXTRACT_VERSION = "3"
 """Part of the extractive engine's fingerprint: change it with any change that can change a choice."""
 
 # What comes after the first sentences and characters is not looked at: the lead wins anyhow, and time stays bounded.
@@ -23,6 +24,14 @@ _CLOSERS = "\"'”’»›)]}』」）】*_"
 _TERMINATORS = (".", "!", "。", "！", "．", "｡", "…", "।", "॥", "۔", "။", "።", "։")
 _QUESTION_MARKS = ("?", "？", "؟", ";", "՞")
 _LEAD_IN_MARKS = (":", "：", "⁝")
+# What is no prose: cells of a table, markup, an address or a list mark alone, and text with fewer letters than other signs.
+_NO_PROSE = re.compile(
+    r"^\s*\||\s\|\s|</[a-z]|<(?:a|b|br|code|details|div|em|h\d|i|iframe|img|li|p|pre|span|strong|summary|table|td|tr|ul)\b|!\[|\{\{|\{%|^\W*(?:https?://\S+|\(?\w{1,3}[.)])\W*$"
+)
+_CODE = re.compile(
+    r"^(?:\$ |>>> |import \w+$|from \S+ import |(?:sudo|curl|npm|pip|docker|kubectl|git|cd|export|const|let|var|def) \S)"
+    r"|[{;]$|^[\w.]+ ?[:+]?= ?\S|\w\(\);?$|\s--?\w[\w-]*(?:[= ]\S+)?$"
+)
 _CLAUSE_END = re.compile(r"[,;:](?=\s)|\s[–—-](?=\s)|[、，；：،؛—]")
 
 # Openings and phrases that send the reader elsewhere or talk to them, instead of telling what the text tells.
@@ -60,9 +69,10 @@ def best_sentence(paragraphs: Sequence[str], *, max_chars: int, title: str = "",
 
     Each sentence is scored by its place, its cosine to the text's TF-IDF centroid (Radev et al. 2004), the share
     of the title's words in it, and its length; questions, lead-ins to lists, pointers elsewhere and
-    sentences that lean on the one before lose.
+    sentences that lean on the one before lose. What is no prose is taken only where there is nothing else.
     """
-    candidates = _candidates(paragraphs, language)
+    found = _candidates(paragraphs, language)
+    candidates = [candidate for candidate in found if is_prose(candidate.text)] or found
     if not candidates or max_chars < 1:
         return ""
     bags = [Counter(content_words(candidate.text, language)) for candidate in candidates]
@@ -90,6 +100,15 @@ def best_whole_sentence(
         [text for text in fitting if text], max_chars=max_chars, title=title, language=language
     )
     return "" if found.endswith(CUT) else found
+
+
+def is_prose(sentence: str) -> bool:
+    """Whether ``sentence`` is no row of a table, no code, no markup and no list mark alone."""
+    signs = sum(not character.isspace() for character in sentence)
+    letters = sum(character.isalpha() or unicodedata.category(character)[0] == "M" for character in sentence)
+    if letters * 2 < signs or _NO_PROSE.search(sentence):
+        return False
+    return sentence.rstrip(_CLOSERS).endswith(_TERMINATORS) or not _CODE.search(sentence)
 
 
 def shorten(sentence: str, *, max_chars: int) -> str:

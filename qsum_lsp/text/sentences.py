@@ -1,12 +1,16 @@
 """Sentence boundaries, by Wikimedia's sentencex."""
 
+import re
+
 import sentencex
+
+_LIST_MARK = re.compile(r"\(?(?:\d{1,3}|[A-Za-z])[.)]")
 
 
 def split_sentences(text: str, language: str = "en") -> list[str]:
     """The sentences of ``text``, stripped, empty ones left out. ``language`` is an ISO 639-1 code.
 
-    A full stop inside a word, as in ``strings.Trim`` or ``.NET``, ends none.
+    A full stop inside a word, as in ``strings.Trim`` or ``.NET``, ends none, nor does that of a list mark ("1.").
     """
     sentences: list[str] = []
     joined = False
@@ -15,7 +19,9 @@ def split_sentences(text: str, language: str = "en") -> list[str]:
         if not stripped:
             joined = False
             continue
-        if joined and piece[0].isascii() and piece[0].isalnum():
+        if sentences and _LIST_MARK.fullmatch(sentences[-1]):
+            sentences[-1] += f" {stripped}"
+        elif joined and piece[0].isascii() and piece[0].isalnum():
             sentences[-1] += stripped
         else:
             sentences.append(stripped)

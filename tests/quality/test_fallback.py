@@ -38,3 +38,23 @@ def test_where_no_sentence_fits_one_is_cut() -> None:
 )
 def test_the_sentence_does_not_speak_of_its_page(sentence: str, expected: str) -> None:
     assert fallback(f"{sentence} See there.") == expected
+
+
+TABLE = "| figure | how |\n|---|---|\n| first answer | `python -m bench` |\n| memory | `ps` |\n"
+
+
+@pytest.mark.parametrize(
+    ("markdown", "expected"),
+    [
+        (f"{TABLE}\nAll were taken on an idle machine.", "All were taken on an idle machine."),
+        (TABLE, "figure: first answer; memory"),
+        ("| first answer | 12 ms |\n| memory | 1 GB |\n\nAll were taken on one machine.", "All were taken on one machine."),
+        ("1.\n\nIt forgets them when it stops.", "It forgets them when it stops."),
+        ("![A large diagram of the cache](c.png)\n\nIt forgets them when it stops.", "It forgets them when it stops."),
+        ("```sh\ncache clear --all\n```\n\nIt forgets them when it stops.", "It forgets them when it stops."),
+        ("You can help the cache by:\n\n- reporting faults.\n- answering questions.\n", "You can help the cache by: reporting faults; answering questions."),
+        ("https://cache.example.org/a-long-path/to-a-page\n\nIt forgets them when it stops.", "It forgets them when it stops."),
+    ],
+)  # fmt: skip
+def test_the_sentence_is_prose(markdown: str, expected: str) -> None:
+    assert fallback(markdown) == expected

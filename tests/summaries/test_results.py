@@ -85,6 +85,22 @@ async def test_garbage_is_replaced_by_a_sentence(garbage: str) -> None:
     assert summary.note
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "One or two short sentences, at most 40 words.",
+        "This section has settings that the server reads once.",
+        "Settings are read once, as described in the text.",
+    ],
+)
+async def test_an_answer_that_speaks_of_the_request_or_of_the_text_gets_a_second_try(answer: str) -> None:
+    engine = ScriptedEngine(
+        lambda _: answer if len(engine.requests) == 1 else "The server reads its settings once."
+    )
+    summary = await one(engine)
+    assert (summary.text, summary.source) == ("The server reads its settings once.", "model")
+
+
 async def test_an_answer_longer_than_its_source_is_not_shown() -> None:
     short = "It starts fast, it stops fast, it never asks twice, it keeps all it was told, and no more than a word of it."
     engine = ScriptedEngine(lambda _: "It starts fast and stops fast, " * 5 + "and so on.")
