@@ -16,6 +16,8 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,7 @@ SECTIONS = 5000
 TYPING_SECONDS = 0.12  # between keys: eight a second
 GENERATING = 64
 SECONDS_A_WORD = 0.25
+MOST_SECONDS_UNTIL_ALL = 60
 GENERATED = 8000  # sections; more than are done meanwhile
 AIMS_MS = {
     "start to initialize": 500,
@@ -259,17 +262,36 @@ async def stop_server(client: Client, process: asyncio.subprocess.Process) -> No
 
 
 async def all_under_way(engine: ScriptedServer) -> None:
-    """Return when as many sections are being generated as there should be."""
-    async with asyncio.timeout(240):
-        while engine.script()["running"] < GENERATING:
+    """Return when as many sections are being generated as there should be; ends the benchmark where that fails."""
+    seen: list[int] = []
+    async with count_running(engine, seen, every_seconds=0.2):
+        for _ in range(MOST_SECONDS_UNTIL_ALL * 5):
+            if seen and seen[-1] >= GENERATING:
+                return
             await asyncio.sleep(0.2)
+    script = await asyncio.to_thread(engine.script)
+    sys.exit(
+        f"After {MOST_SECONDS_UNTIL_ALL} s there were not {GENERATING} sections being generated at once but at most "
+        f"{max(seen)} (last {seen[-1]}); {script['requests']} were asked for and {script['finished']} finished."
+    )
 
 
-async def count_running(engine: ScriptedServer, counts: list[int]) -> None:
-    """Note every second how many sections are being generated."""
-    while True:
-        counts.append((await asyncio.to_thread(engine.script))["running"])
-        await asyncio.sleep(1)
+@asynccontextmanager
+async def count_running(
+    engine: ScriptedServer, counts: list[int], *, every_seconds: float
+) -> AsyncIterator[None]:
+    """Note again and again how many sections are being generated."""
+
+    async def count() -> None:
+        while True:
+            counts.append((await asyncio.to_thread(engine.script))["running"])
+            await asyncio.sleep(every_seconds)
+
+    counting = asyncio.create_task(count())
+    try:
+        yield
+    finally:
+        counting.cancel()
 
 
 async def measured(long: Session, medium: Session, count: int) -> dict[str, dict[str, float]]:
@@ -286,7 +308,10 @@ async def measured(long: Session, medium: Session, count: int) -> dict[str, dict
 async def measure(count: int, sections: int, starts: int) -> dict[str, Any]:
     """All figures of one run."""
     result: dict[str, Any] = {"sections": sections}
-    with tempfile.TemporaryDirectory() as home, ScriptedServer(slots=GENERATING) as engine:
+    with (
+        tempfile.TemporaryDirectory() as home,
+        ScriptedServer(slots=GENERATING, keeps_prompts=False) as engine,
+    ):
         settings = {"engine": "remote", "url": engine.url, "model": "scripted"}
         began = []
         for _ in range(starts):
@@ -313,10 +338,9 @@ async def measure(count: int, sections: int, starts: int) -> dict[str, Any]:
         await all_under_way(engine)
         engine.change(seconds_per_word=SECONDS_A_WORD)
         counts: list[int] = []
-        counting = asyncio.create_task(count_running(engine, counts))
         print("measuring, generating", file=sys.stderr, flush=True)
-        result["generating"] = await measured(long, medium, count)
-        counting.cancel()
+        async with count_running(engine, counts, every_seconds=1):
+            result["generating"] = await measured(long, medium, count)
         assert not generating.done()
         result["sections being generated"] = {"least": min(counts), "median": statistics.median(counts)}
         client.notify("textDocument/didClose", {"textDocument": {"uri": other.uri}})

@@ -31,6 +31,7 @@ class Script:
     finished: int = 0
     given_up: int = 0
     running: int = 0
+    keeps_prompts: bool = True
     prompts: list[str] = field(default_factory=list)
 
 
@@ -69,7 +70,8 @@ class _Handler(BaseHTTPRequestHandler):
         prompt = body["messages"][-1]["content"]
         with self.lock:
             script.requests += 1
-            script.prompts.append(prompt)
+            if script.keeps_prompts:
+                script.prompts.append(prompt)
             self.lock.wait_for(lambda: script.running < script.slots)
             script.running += 1
         try:
@@ -172,10 +174,14 @@ class ScriptedServer:
             return result
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 512  # of five, the default, a wave of requests would lose some for seconds
+
+
 def _serve() -> None:
     handler = type("Handler", (_Handler,), {"script": Script(), "lock": threading.Condition()})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(server.server_address[1], flush=True)  # noqa: T201
     sys.stdin.read()

@@ -127,7 +127,7 @@ class RemoteEngine:
                     except (StatusError, ConnectionLost) as error:
                         self._note_overload(error, admitted_at)
                         raise
-                    self._limiter.succeeded(completion.prompt_tokens + completion.new_tokens)
+                    self._limiter.succeeded(completion.prompt_tokens + completion.new_tokens, admitted_at)
             except (StatusError, ConnectionLost) as error:
                 await self._pause(patience, error)
             else:

@@ -5,19 +5,43 @@ import heapq
 import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from qsum_lsp.engines.protocol import Priority
 
 _GROWTH_WORTH_HAVING = 1.1
-_WINDOWS_BETWEEN_PROBES = 8
+_WINDOWS_BETWEEN_TRIALS = 8
+_FEWEST_IN_WINDOW = 4
+
+
+@dataclass(slots=True)
+class _Window:
+    """Requests that were admitted since then, all under one limit; all figures are sums over them."""
+
+    since: float
+    is_settled: bool = False
+    done: int = 0
+    tokens: int = 0
+    busy_seconds: float = 0.0
+    beside: int = 0
+
+    @property
+    def rate(self) -> float:
+        """Tokens a second, by Little's law: so many at once, divided by how long each took.
+
+        Answers that come in waves, or late after a stall of this process, hardly touch it; a count of tokens by the
+        clock they would.
+        """
+        return self.tokens / max(self.busy_seconds, 1e-6) * self.beside / self.done
 
 
 class AdaptiveLimiter:
     """Admits requests by priority, oldest first, up to a limit that adapts.
 
-    The limit doubles as long as each doubling pays in tokens a second (a server that only queues gains nothing
-    from more), halves on each wave of overload, and after that grows by one a window (additive increase,
-    multiplicative decrease: Chiu and Jain, 1989). A hover may go over the limit by ``hover_reserve``.
+    A doubled limit is tried, and kept where it pays in tokens a second (a server that only queues gains nothing from
+    more); the next trial then follows at once, else after some windows, since what was measured may have been chance.
+    The limit halves on each wave of overload, and after that grows by one a window (additive increase, multiplicative
+    decrease: Chiu and Jain, 1989). A hover may go over the limit by ``hover_reserve``.
     """
 
     def __init__(self, *, start: int, most: int, hover_reserve: int = 2) -> None:
@@ -27,13 +51,10 @@ class AdaptiveLimiter:
         self._reserve = hover_reserve
         self._waiting: list[tuple[Priority, int, asyncio.Future[None]]] = []
         self._order = itertools.count()
-        self._doubling = True
-        self._best_rate = 0.0
-        self._windows = 0
-        self._done = 0
-        self._tokens = 0
-        self._saturated = False
-        self._window_from: float | None = None
+        self._window = _Window(float("-inf"))
+        self._before_trial: tuple[int, float] | None = None
+        self._rest_windows = 0
+        self._is_careful = False
         self._last_decrease = float("-inf")
         self._resume_at = float("-inf")
         self._timer: asyncio.TimerHandle | None = None
@@ -64,22 +85,23 @@ class AdaptiveLimiter:
         finally:
             self._leave()
 
-    def succeeded(self, tokens: int) -> None:
-        """A request was answered with so many tokens, prompt and answer together."""
+    def succeeded(self, tokens: int, admitted_at: float) -> None:
+        """A request admitted at that time was answered with so many tokens, prompt and answer together."""
+        window = self._window
         now = asyncio.get_running_loop().time()
-        if self._window_from is None:
-            self._window_from = now
+        if admitted_at < window.since or not self._waiting:
+            return  # it ran under another limit, or nothing is held back by this one
+        if not window.is_settled:
+            window.is_settled = True
+            window.since = now  # by now the server's queue has the length that belongs to the limit
             return
-        self._done += 1
-        self._tokens += tokens
-        self._saturated = self._saturated or bool(self._waiting)
-        if self._done < max(self.limit, 4):
-            return
-        rate = self._tokens / max(now - self._window_from, 1e-6)
-        if self._saturated:
-            self._grow(rate)
-        self._done, self._tokens, self._saturated, self._window_from = 0, 0, False, now
-        self._admit()
+        window.done += 1
+        window.tokens += tokens
+        window.busy_seconds += now - admitted_at
+        window.beside += self.running
+        if window.done >= max(self.limit, _FEWEST_IN_WINDOW):
+            self._adapt(window.rate)
+            self._admit()
 
     def overloaded(self, admitted_at: float, *, pause_seconds: float = 0.0) -> None:
         """The server was too busy for a request admitted at that time; nobody is admitted during the pause."""
@@ -88,21 +110,29 @@ class AdaptiveLimiter:
         if admitted_at < self._last_decrease:
             return  # the same wave: its requests were under way before the limit went down
         self._last_decrease = now
-        self._doubling = False
-        self.limit = max(1, self.limit // 2)
+        self._is_careful = True
+        self._set_limit(self.limit // 2)
 
-    def _grow(self, rate: float) -> None:
-        self._windows += 1
-        if self._doubling:
-            if rate >= self._best_rate * _GROWTH_WORTH_HAVING:
-                self._best_rate = rate
-                self.limit = min(self._most, self.limit * 2)
-            else:
-                self._doubling = False
-                self.limit = max(1, self.limit * 3 // 4)
-        elif self._windows % _WINDOWS_BETWEEN_PROBES == 0 or rate > self._best_rate:
-            self._best_rate = max(self._best_rate, rate)
-            self.limit = min(self._most, self.limit + 1)
+    def _adapt(self, rate: float) -> None:
+        """Decide on the limit after a window that brought so many tokens a second."""
+        before = self._before_trial
+        if self._is_careful:
+            self._set_limit(self.limit + 1)
+        elif before is not None and rate < before[1] * _GROWTH_WORTH_HAVING:
+            self._set_limit(before[0])
+            self._rest_windows = _WINDOWS_BETWEEN_TRIALS
+        elif self._rest_windows and before is None:
+            self._rest_windows -= 1
+            self._set_limit(self.limit)
+        else:
+            tried = (self.limit, rate)
+            self._set_limit(self.limit * 2)
+            self._before_trial = tried
+
+    def _set_limit(self, limit: int) -> None:
+        self.limit = min(self._most, max(1, limit))
+        self._before_trial = None
+        self._window = _Window(asyncio.get_running_loop().time())
 
     def _leave(self) -> None:
         self.running -= 1
