@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import json
 import shutil
+import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -54,14 +55,14 @@ def main() -> None:
     write_prompts(found, args.out / "prompts.jsonl")
     from qsum_lsp.engines.torch import TorchEngine, TorchOptions
 
-    folder = merged(args.model, args.adapter, args.out / "merged") if args.adapter else args.model
-
     async def run() -> None:
-        engine = TorchEngine(TorchOptions(model=str(folder)))
-        try:
-            await measure(engine, found, args.out, context=args.context, only=args.ways)
-        finally:
-            await engine.aclose()
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = merged(args.model, args.adapter, Path(scratch)) if args.adapter else args.model
+            engine = TorchEngine(TorchOptions(model=str(folder)))
+            try:
+                await measure(engine, found, args.out, context=args.context, only=args.ways)
+            finally:
+                await engine.aclose()
 
     asyncio.run(run())
 
@@ -139,7 +140,7 @@ async def measure(
 
 
 def merged(model: Path, adapter: Path, folder: Path) -> Path:
-    """``folder`` with the weights of ``model`` and the adapter's updates added to them."""
+    """``folder`` filled with the weights of ``model`` and the adapter's updates added to them."""
     from safetensors.torch import load_file, save_file
 
     from qsum_lsp.engines.torch.adapter import AdapterWeights
@@ -147,8 +148,6 @@ def merged(model: Path, adapter: Path, folder: Path) -> Path:
 
     base = convert_gguf(model) if model.suffix == ".gguf" else model
     weights = AdapterWeights(adapter)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
     for file in base.iterdir():
         if file.suffix == ".safetensors":
             tensors = {name: weights.merged(name, tensor) for name, tensor in load_file(file).items()}
