@@ -4,7 +4,7 @@ import re
 
 from qsum_lsp.summaries.openings import speaks_of_itself, without_label, without_opening
 from qsum_lsp.text.plain import plain_text
-from qsum_lsp.text.sentences import split_sentences
+from qsum_lsp.text.sentences import join_sentences, split_sentences
 
 _END = re.compile(r"[.!?…。！？．।؟։][\"'”’»)\]」』）]*$")
 _SPACED_COLON = re.compile(r"(?<=\w) :(?=\s)")
@@ -50,17 +50,21 @@ def clean_summary(
             if speaks_of_itself(told):
                 continue
         ended = _ended(told, language)
-        if len(" ".join((*sentences, ended))) > max_chars or (not whole and not _END.search(told)):
+        if len(join_sentences((*sentences, ended), language)) > max_chars or (
+            not whole and not _END.search(told)
+        ):
             if not sentences and (shorter := _shorter(told, max_chars, language)):
                 sentences.append(shorter)
             break
         sentences.append(ended)
-    return " ".join(sentences) if sentences else ""
+    return join_sentences(sentences, language)
 
 
 def first_sentences(summary: str, count: int | None, *, language: str = "en") -> str:
     """The first ``count`` sentences of a cleaned ``summary``, all where it is None."""
-    return summary if count is None else " ".join(split_sentences(summary, language)[:count])
+    if count is None:
+        return summary
+    return join_sentences(split_sentences(summary, language)[:count], language)
 
 
 def description_of(summary: str, *, language: str = "en") -> str:

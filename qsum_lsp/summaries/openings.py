@@ -16,6 +16,9 @@ _ENGLISH_SUBJECT = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _THIS_IS = re.compile(r"^this\s+(?=is\s+(?:an?|the|your)\s)", re.IGNORECASE)
+_A_SECTION = re.compile(
+    r"^an?\s+(?:short\s+|brief\s+)?(?:sub)?section\s+(?:on|about)\s+(?=\S)", re.IGNORECASE
+)
 _IS_A = re.compile(r"^is\s+(?=an?\s)", re.IGNORECASE)
 _YOU_LEARN = re.compile(r"^you(?:['’]ll|\s+will)?\s+(?=(?:also\s+)?(?:learn|see|find out)\s)", re.IGNORECASE)
 _TALKING = (
@@ -61,7 +64,7 @@ _ALLOWS = re.compile(
 )
 _OTHER_SUBJECTS = re.compile(
     r"^(?:(?:dies(?:er|e|es)|der|die|das)\s+(?:abschnitt|seite|dokument|artikel|anleitung|text|kapitel|leitfaden)\s+"
-    r"|(?:cette|ce|la|le)\s+(?:page|section|document|article|guide|texte|chapitre|tutoriel)\s+"
+    r"|(?:ce\s+site|(?:cette|ce|la|le)\s+(?:page|section|document|article|guide|texte|chapitre|tutoriel))\s+"
     r"|(?:esta|este|la|el)\s+(?:página|sección|documento|artículo|guía|texto|capítulo|tutorial)\s+"
     r"|(?:esta|este|a|o)\s+(?:página|seção|secção|documento|artigo|guia|texto|capítulo|tutorial)\s+"
     r"|(?:questa|questo|la|il)\s+(?:pagina|sezione|documento|articolo|guida|testo|capitolo|tutorial)\s+"
@@ -204,7 +207,7 @@ def _stripped(text: str, language: str) -> str:
         match = _OTHER_SUBJECTS.match(text)
         if match and _OTHER_TALKING.match(match["verb"]):
             return text[match.end() :]
-    text = _YOU_LEARN.sub("", text)
+    text = _A_SECTION.sub("", _YOU_LEARN.sub("", text))
     this = _THIS_IS.match(text)
     if this and (found := _NOMINAL.match(text[this.end() :])):
         return found["rest"]

@@ -7,6 +7,7 @@ import unicodedata
 from qsum_lsp.text.sentences import split_sentences
 
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~).*$", re.MULTILINE)
+_WHOLE_SENTENCE = re.compile(r"[.!?…。！？]\s")
 _IMAGE = re.compile(r"!\[[^\]\n]*\](?:\([^)\n]*\)|\[[^\]\n]*\])")
 _LINK = re.compile(r"\[([^\]\n]+)\](?:\([^)\n]*\)|\[[^\]\n]*\])")
 _ALERT = re.compile(r"\[!(?:NOTE|TIP|IMPORTANT|WARNING|CAUTION|INFO)\][ \t]*", re.IGNORECASE)
@@ -29,9 +30,12 @@ _ENDS = ".!?…。！？"
 def plain_text(markdown: str) -> str:
     """``markdown`` without markup, on one line.
 
-    A heading before the text goes. Items of a list that follow a colon, or that have no ends of their own, are
+    A heading before the text goes, and so do a block of code after a sentence and what follows it. Items of a list that follow a colon, or that have no ends of their own, are
     joined by semicolons, as one sentence; other items are sentences.
     """
+    fence = _FENCE.search(markdown)
+    if fence and _WHOLE_SENTENCE.search(markdown, 0, fence.start()):
+        markdown = markdown[: fence.start()]
     text = _HEADING.sub("", _TAG.sub("", _COMMENT.sub("", _FENCE.sub("", markdown))))
     text = _AUTOLINK.sub(r"\1", _LINK.sub(r"\1", _IMAGE.sub("", _ALERT.sub("", text))))
     text = _CODE.sub(r"\1", _without_items(_LINE_MARK.sub("", text)))

@@ -1,10 +1,19 @@
 """Sentence boundaries, by Wikimedia's sentencex."""
 
 import re
+from collections.abc import Sequence
 
 import sentencex
 
 _LIST_MARK = re.compile(r"\(?(?:\d{1,3}|[A-Za-z])[.)]")
+
+
+_UNSPACED_LANGUAGES = ("zh", "ja")
+
+
+def join_sentences(sentences: Sequence[str], language: str = "en") -> str:
+    """``sentences`` as running text."""
+    return ("" if language in _UNSPACED_LANGUAGES else " ").join(sentences)
 
 
 def split_sentences(text: str, language: str = "en") -> list[str]:

@@ -17,6 +17,17 @@ See https://example.com/cache for seven more recipes.
 """
 
 
+REPEATED = """
+Click the pencil icon in the Name row of the table. A Change row follows it.
+
+Each cluster of the server has an allowlist, configured through the Cloud Console. The HBA of Acme is a file.
+
+Use scopes.json to limit the topics to specific applications. A consumerID is made up.
+
+Starting a career in government is not as unusual as you think. The plugin of the editor adds automatic snippets for posts.
+"""
+
+
 @pytest.mark.parametrize(
     "summary",
     [
@@ -57,6 +68,33 @@ def test_true_summaries_are_grounded(summary: str) -> None:
 )
 def test_what_a_small_change_makes_false_is_named(summary: str, named: str) -> None:
     assert named in "; ".join(check_grounding(summary, SOURCE).problems)
+
+
+@pytest.mark.parametrize(
+    ("summary", "named"),
+    [
+        ("Click the pencil icon in the Change row of the table.", "Name"),
+        ("Each cluster of the server has an allowlist, configured through the HBA.", "Cloud Console"),
+        ("Use consumerID to limit the topics to specific applications.", "scopes.json"),
+        ("Starting a career in government is as unusual as you think.", "not as"),
+        ("The plugin of the editor removes automatic snippets for posts.", "adds"),
+    ],
+)
+def test_a_sentence_said_again_with_one_thing_altered_is_found(summary: str, named: str) -> None:
+    assert any(f"says “{named}" in problem for problem in check_grounding(summary, REPEATED).problems)
+
+
+@pytest.mark.parametrize(
+    "summary",
+    [
+        "Click the pencil icon in the Name row of the table.",
+        "Each cluster of the server has an allowlist that is configured through the Console.",
+        "Starting a career in government is not as unusual as you think.",
+        "It is limited to specific applications by scopes.json.",
+    ],
+)
+def test_a_sentence_said_again_in_other_words_is_not(summary: str) -> None:
+    assert check_grounding(summary, REPEATED).grounded
 
 
 def test_the_site_s_own_name_needs_no_place_in_the_text() -> None:

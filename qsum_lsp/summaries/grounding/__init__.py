@@ -8,6 +8,7 @@ round, and sentences whose words mostly come from somewhere else.
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from qsum_lsp.summaries.grounding.altered import altered_sentences
 from qsum_lsp.summaries.grounding.facts import missing_facts
 from qsum_lsp.summaries.grounding.novelty import foreign_words
 from qsum_lsp.summaries.grounding.polarity import turned_claims
@@ -35,6 +36,6 @@ def check_grounding(summary: str, source: str, *, known_names: Collection[str] =
     reading = Reading(source, guess_language(source), known_names)
     problems: dict[str, None] = {}
     for sentence in split_sentences(summary, reading.language):
-        for check in (missing_facts, turned_claims, foreign_words):
+        for check in (missing_facts, turned_claims, altered_sentences, foreign_words):
             problems |= dict.fromkeys(check(sentence, reading))
     return Grounding(tuple(problems))

@@ -129,6 +129,12 @@ for _word, _set in _OPPOSITE.items():
     _BY_STEM.setdefault(stem(_word), set()).update(_set)
 
 
+def are_opposite(one: str, other: str) -> bool:
+    """Whether two words in lower case are of a pair such as "add" and "removes"."""
+    ones, others = ({stem(word), word.removesuffix("s")} for word in (one, other))
+    return any(opposite in others for word in ones for opposite in _BY_STEM.get(word, ()))
+
+
 def turned_claims(claim: str, reading: Reading) -> Iterator[str]:
     """What ``claim`` denies, limits, compares or opposes otherwise than the source."""
     spoken = spoken_words(claim)
@@ -166,13 +172,14 @@ def _joined(passages: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     return spans
 
 
-def _is_negation(word: str) -> bool:
+def is_negation(word: str) -> bool:
+    """Whether a word in lower case denies."""
     return word in _NEGATIONS or word.endswith("n't")
 
 
 def _operators(spoken: Sequence[str], reading: Reading, passages: Sequence[tuple[int, int]]) -> Iterator[str]:
     for index, word in enumerate(spoken):
-        negation = _is_negation(word)
+        negation = is_negation(word)
         if not negation and word not in _LIMITS:
             continue
         after = [w for w in spoken[index + 1 : index + 8] if _carries(w, reading)][:2]
@@ -181,7 +188,7 @@ def _operators(spoken: Sequence[str], reading: Reading, passages: Sequence[tuple
         if not scope:
             continue
         cues = [
-            place for place, w in enumerate(reading.words) if (_is_negation(w) if negation else w in _LIMITS)
+            place for place, w in enumerate(reading.words) if (is_negation(w) if negation else w in _LIMITS)
         ]
         cues = _within(cues, passages)
         if not any(_precedes(cues, _within(reading.places_of(w), passages), reading) for w in scope):
@@ -201,21 +208,21 @@ def _precedes(cues: Sequence[int], places: Sequence[int], reading: Reading) -> b
 
 
 def _carries(word: str, reading: Reading) -> bool:
-    return len(word) > 2 and word not in reading.stop and not _is_negation(word)
+    return len(word) > 2 and word not in reading.stop and not is_negation(word)
 
 
 def _lost_negations(
     spoken: Sequence[str], reading: Reading, passages: Sequence[tuple[int, int]]
 ) -> Iterator[str]:
     """A claim that says with the source's own words what the source denies."""
-    if not passages or any(_is_negation(word) for word in spoken):
+    if not passages or any(is_negation(word) for word in spoken):
         return
     content = {stem(word) for word in spoken if _carries(word, reading)}
     denied = ""
     for first, last in passages:
         here = ""
         for place in range(max(0, first - 2), last + 1):
-            if not _is_negation(reading.words[place]):
+            if not is_negation(reading.words[place]):
                 continue
             following = [w for w in reading.words[place + 1 : place + 6] if _carries(w, reading)][:1]
             if following and stem(following[0]) in content:

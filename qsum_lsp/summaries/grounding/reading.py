@@ -275,7 +275,8 @@ class Reading:
         self.stop = STOP_WORDS.get(language, frozenset()) | _DISCOURSE
         self.words: list[str] = []
         self.sentence_at: list[int] = []
-        for number, sentence in enumerate(_SENTENCE_END.split(source)):
+        self.sentences = _SENTENCE_END.split(source)
+        for number, sentence in enumerate(self.sentences):
             spoken = spoken_words(sentence)
             self.words += spoken
             self.sentence_at += [number] * len(spoken)
