@@ -1,26 +1,39 @@
-"""Is what the GPU says right? Graph against eager, teacher forcing against float32, batch mates, memory.
+"""Is what the GPU says right? Batch mates, teacher forcing against float32, recorded steps, memory.
 
-    python -m benchmarks.gpu_check MODEL_FOLDER [--data PAGES.jsonl] --out check.json
+    python -m benchmarks.gpu_check MODEL_FOLDER [--data PAGES.jsonl] --out check.json [--parts …]
 
-Without ``--data`` the prompts are random tokens. Needs transformers for the float32 and bfloat16 references.
+Without ``--data`` the prompts are random tokens. Needs transformers for the float32 and bfloat16 references. The file
+is written after every part, and a part that fails leaves the others alone. On a machine without CUDA everything runs
+on the CPU, which tells only whether the script works.
 """
 
 import argparse
 import asyncio
 import json
 import random
+import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from qsum_lsp.engines.protocol import GenerationRequest, Message
 from qsum_lsp.engines.torch import TorchEngine, TorchOptions
+from qsum_lsp.engines.torch.executor import PrefillPart
 from qsum_lsp.engines.torch.runner import Runner
 from qsum_lsp.engines.torch.sequence import RunningSequence
 from qsum_lsp.engines.torch.step import DecodeStep
 
-NEW = 64
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+NEW = 48
+COUNT = 64
+TIE = 0.125
+"""Logits from 16 to 32 are this far apart in bfloat16; answers whose best two are no farther apart may differ."""
+
+PARTS = ("mates", "recorded", "forced", "cancelled")
 
 
 def prompts_of(data: Path | None, count: int) -> list[str]:
@@ -39,180 +52,272 @@ def prompts_of(data: Path | None, count: int) -> list[str]:
     return [f"{text}\n\nSummarise this in one or two short sentences." for text in texts[:count]]
 
 
-def request(text: str, new: int = NEW) -> GenerationRequest:
-    """One user message."""
-    return GenerationRequest(messages=(Message("user", text),), source=text, max_new_tokens=new)
+class Reference:
+    """What transformers says about the same tokens."""
 
+    def __init__(self, folder: Path, dtype: torch.dtype) -> None:
+        from transformers import AutoModelForCausalLM
 
-async def warm(engine: TorchEngine) -> Runner:
-    """Load, wait until everything is optimised, and hand out the runner."""
-    await engine.load()
-    while engine.warming:
-        await asyncio.sleep(0.1)
-    assert engine._loaded is not None
-    assert isinstance(engine._loaded.executor, Runner)
-    return engine._loaded.executor
+        self._model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).to(DEVICE).eval()
 
-
-def forced(runner: Runner, step: DecodeStep, sequences: list[list[int]], starts: list[int]) -> torch.Tensor:
-    """The picks [rows, NEW] of ``step``'s forward pass when the history is given; the first comes from the prefill."""
-    state = runner.state
-    from qsum_lsp.engines.torch.executor import PrefillPart
-
-    parts, page = [], 1
-    for slot, (sequence, start) in enumerate(zip(sequences, starts, strict=True)):
-        pages = list(range(page, page + len(sequence) // 16 + 2))
-        page = pages[-1] + 1
-        running = RunningSequence(
-            prompt=sequence[:start], limit=len(sequence) + 1, priority=0,
-            on_tokens=lambda _: None, on_finish=lambda _: None, on_failure=lambda _: None, slot=slot, pages=pages,
-        )  # fmt: skip
-        parts.append(PrefillPart(running, 0, start, first=True))
-    first = torch.tensor(runner.prefill(parts).wait())
-    picks = [first[:, 0]]
-    rows = torch.arange(len(sequences), device=state.device)
-    for slot, sequence in enumerate(sequences):
-        state.history[slot, : len(sequence)] = torch.tensor(sequence, dtype=torch.int32)
-    state.done[rows] = 0
-    step.rows.copy_(rows)
-    begins = torch.tensor(starts, device=state.device)
-    for ahead in range(NEW - 1):
-        positions = (begins + ahead)[:, None]
-        tokens = state.history[rows[:, None], positions].long()
-        state.length[rows] = (positions[:, 0] + 1).int()
+    def logits(self, tokens: list[int], start: int) -> torch.Tensor:
+        """Logits [n, vocabulary] after each token from the one before ``start`` on, without the last token's."""
         with torch.inference_mode():
-            picks.append(step.forward(rows, tokens, positions)[:, 0].cpu().clone())
-    return torch.stack(picks, dim=1)
+            keep = len(tokens) - start + 1
+            output = self._model(torch.tensor([tokens], device=DEVICE), logits_to_keep=keep)
+            logits: torch.Tensor = output.logits[0, :-1].float()
+            return logits
 
 
-def reference_picks(folder: Path, sequences: list[list[int]], starts: list[int], dtype: torch.dtype) -> Any:
-    """What transformers picks at the same places, and how far the best two logits are apart."""
-    from transformers import AutoModelForCausalLM
+class Check:
+    """One warm engine, the texts it is asked about, and what was found."""
 
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).cuda().eval()
-    picks, margins = [], []
-    for sequence, start in zip(sequences, starts, strict=True):
-        with torch.inference_mode():
-            logits = (
-                model(torch.tensor([sequence], device="cuda")).logits[0, start - 1 : start - 1 + NEW].float()
-            )
-        top = logits.topk(2).values
-        picks.append(logits.argmax(dim=-1).cpu())
-        margins.append((top[:, 0] - top[:, 1]).cpu())
-    del model
-    torch.cuda.empty_cache()
-    return torch.stack(picks), torch.stack(margins)
+    def __init__(self, engine: TorchEngine, runner: Runner, folder: Path, texts: list[str]) -> None:
+        self.engine, self.runner, self.folder, self.texts = engine, runner, folder, texts
+        assert engine._loaded is not None
+        assert engine._scheduler is not None
+        self.tokenizer, self.scheduler = engine._loaded.tokenizer, engine._scheduler
+        # answers come as the list of their ids
+        self.tokenizer.decode = lambda ids: json.dumps(list(ids))  # type: ignore[method-assign]
+        self.prompts = [self.tokenizer.encode_chat((Message("user", text),)) for text in texts]
+        self.together: list[list[int]] = []
+        self.first: dict[int, int] = {}
+        self._references: dict[torch.dtype, Reference] = {}
+
+    def reference(self, dtype: torch.dtype) -> Reference:
+        """Transformers' model in ``dtype``."""
+        if dtype not in self._references:
+            self._references[dtype] = Reference(self.folder, dtype)
+        return self._references[dtype]
+
+    async def answers(self, indices: list[int]) -> list[list[int]]:
+        """The answers to some of the texts, asked for at once."""
+        requests = [
+            GenerationRequest(messages=(Message("user", self.texts[i]),), source=self.texts[i], max_new_tokens=NEW)
+            for i in indices
+        ]  # fmt: skip
+        done = await asyncio.gather(*(self.engine.generate(request) for request in requests))
+        return [json.loads(completion.text) for completion in done]
+
+    async def mates(self) -> dict[str, Any]:
+        """How many answers change with the requests beside them, and how near the two choices were."""
+        every = list(range(len(self.texts)))
+        self.together = await self.answers(every)
+        ways = {"64 at once, again": await self.answers(every), "8 at once": [], "alone, prompt lookup": []}
+        for start in range(0, len(every), 8):
+            ways["8 at once"] += await self.answers(every[start : start + 8])
+        for index in every:
+            ways["alone, prompt lookup"] += await self.answers([index])
+        found: dict[str, Any] = {}
+        for name, answers in ways.items():
+            pairs = list(zip(self.prompts, self.together, answers, strict=True))
+            gaps = [self.gap(*pair) for pair in pairs if pair[1] != pair[2]]
+            found[f"{name} against 64 at once"] = {
+                "answers": len(answers),
+                "that differ": len(gaps),
+                f"by a tie in bfloat16 (logits at most {TIE} apart)": sum(gap <= TIE for gap in gaps),
+                "logit gaps at the first difference": sorted(round(gap, 3) for gap in gaps),
+            }
+        return found
+
+    def gap(self, prompt: list[int], one: list[int], other: list[int]) -> float:
+        """How far apart float32 sees the two tokens with which two answers begin to differ."""
+        at = next(
+            (i for i, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]),
+            min(len(one), len(other)),
+        )
+        if at >= min(len(one), len(other)):
+            return float("inf")  # one answer goes on where the other ended without a stop token
+        tokens = prompt + one[: at + 1]
+        logits = self.reference(torch.float32).logits(tokens, len(tokens) - 1)[-1]
+        return abs(float(logits[one[at]] - logits[other[at]]))
+
+    async def recorded(self) -> dict[str, Any]:
+        """Tokens that differ between recorded steps and the same kernels launched one by one; must be 0."""
+        runner, state = self.runner, self.runner.state
+        found = {}
+        for batch in (1, 8, COUNT):
+            self.prefilled([prompt[:200] for prompt in self.prompts[:batch]])
+            key = runner.steps.key(batch, 1, 1024, optimised=True)
+            runner.steps.capture(key)
+            step = runner.steps.get(key)
+            step.rows.copy_(torch.arange(batch, device=DEVICE))
+            histories = []
+            for recorded in (True, False):
+                state.length[:batch] = 17
+                state.limit[:batch] = 200
+                state.done[:batch] = 0
+                synchronize()
+                for _ in range(32):
+                    if recorded:
+                        runner.steps.run(key, step)
+                    else:
+                        step.run()
+                synchronize()
+                histories.append(state.history[:batch, :49].clone())
+            state.done[:batch] = 1
+            found[f"{batch} rows, of {batch * 32} tokens"] = int((histories[0] != histories[1]).sum())
+        self.forget()
+        return found
+
+    def prefilled(self, prompts: list[list[int]]) -> None:
+        """Prompts in the cache, one a slot, eight a pass."""
+        page, state = 1, self.runner.state
+        for begin in range(0, len(prompts), 8):
+            parts = []
+            for slot, prompt in list(enumerate(prompts))[begin : begin + 8]:
+                pages = list(range(page, page + (len(prompt) + NEW) // 16 + 2))
+                page = pages[-1] + 1
+                running = RunningSequence(
+                    prompt=prompt, limit=len(prompt) + NEW, priority=0, on_tokens=lambda _: None,
+                    on_finish=lambda _: None, on_failure=lambda _: None, slot=slot, pages=pages,
+                )  # fmt: skip
+                parts.append(PrefillPart(running, 0, len(prompt), first=True))
+            for part, row in zip(parts, self.runner.prefill(parts).wait(), strict=True):
+                self.first[part.sequence.slot] = row[0]
+        synchronize()
+        assert page <= self.runner.pages
+        state.done[: len(prompts)] = 1
+
+    def forget(self) -> None:
+        """The engine's pages were overwritten: what it shared is void."""
+        self.scheduler._pool.clear()
+
+    def picks(self, step: DecodeStep, indices: list[int]) -> torch.Tensor:
+        """What the engine picks at each place of the answers [len(indices), NEW], the answer so far being given."""
+        state, count = self.runner.state, len(indices)
+        self.prefilled([self.prompts[i] for i in indices])
+        rows = torch.arange(count, device=DEVICE)
+        for slot, index in enumerate(indices):
+            whole = self.prompts[index] + self.together[index] + [0] * (NEW - len(self.together[index]))
+            state.history[slot, : len(whole)] = torch.tensor(whole, dtype=torch.int32)
+        state.done[:count] = 0
+        step.rows.copy_(rows)
+        begins = torch.tensor([len(self.prompts[i]) for i in indices], device=DEVICE)
+        found = [torch.tensor([self.first[slot] for slot in range(count)])]
+        for ahead in range(NEW - 1):
+            places = (begins + ahead)[:, None]
+            tokens = state.history[rows[:, None], places].long()
+            state.length[:count] = (places[:, 0] + 1).int()
+            found.append(step.forward(rows, tokens, places)[:, 0].cpu().clone())
+        state.done[:count] = 1
+        return torch.stack(found, dim=1)
+
+    async def forced(self) -> dict[str, Any]:
+        """The share of tokens that are float32's choice under teacher forcing: the engine's, and transformers' in bf16."""
+        if not self.together:
+            self.together = await self.answers(list(range(len(self.texts))))
+        picks, margins = {}, torch.zeros(len(self.texts), NEW)
+        inside = torch.zeros(len(self.texts), NEW, dtype=torch.bool)
+        for dtype in (torch.float32, torch.bfloat16):
+            model = self.reference(dtype)
+            picks[dtype] = torch.zeros(len(self.texts), NEW, dtype=torch.long)
+            for index, (prompt, answer) in enumerate(zip(self.prompts, self.together, strict=True)):
+                logits = model.logits(prompt + answer, len(prompt))
+                picks[dtype][index, : len(answer)] = logits.argmax(dim=-1).cpu()
+                inside[index, : len(answer)] = True
+                if dtype == torch.float32:
+                    top = logits.topk(2).values
+                    margins[index, : len(answer)] = (top[:, 0] - top[:, 1]).cpu()
+        wanted, theirs = picks[torch.float32], picks[torch.bfloat16]
+        found: dict[str, Any] = {}
+        runner = self.runner
+        for batch, count in ((1, 12), (8, COUNT), (COUNT, COUNT)):
+            ways = {"kernels": runner.steps.get(runner.steps.key(batch, 1, 2048, optimised=True))}
+            if batch == 8:
+                ways["PyTorch"] = runner.steps.get(runner.steps.key(batch, 1, 2048, optimised=False))
+            for name, step in ways.items():
+                begins = range(0, min(count, len(self.texts)), batch)
+                mine = torch.cat([self.picks(step, list(range(b, b + batch))) for b in begins])
+                where = inside[: len(mine)]
+                same = (mine == wanted[: len(mine)])[where]
+                wrong = margins[: len(mine)][where][~same]
+                found[f"{name}, {batch} rows"] = {
+                    "tokens": int(where.sum()),
+                    "as float32": round(float(same.float().mean()), 5),
+                    "transformers' bf16 as float32, the same tokens": round(
+                        float((theirs == wanted)[: len(mine)][where].float().mean()), 5
+                    ),
+                    "differ": len(wrong),
+                    f"of these ties (at most {TIE} apart)": int((wrong <= TIE).sum()),
+                    "farthest apart": round(float(wrong.max()), 4) if len(wrong) else 0.0,
+                }
+        self.forget()
+        return found
+
+    async def cancelled(self) -> dict[str, Any]:
+        """Memory before and after 1,000 cancelled requests; the prefills recorded for new sizes are counted apart."""
+        await self._cancel(10)
+        before = await self._state()
+        await self._cancel(40)
+        return {"before": before, "after 1,000 cancelled requests": await self._state()}
+
+    async def _cancel(self, rounds: int) -> None:
+        for round_ in range(rounds):
+            requests = [
+                GenerationRequest(messages=(Message("user", text),), source=text, max_new_tokens=200)
+                for text in self.texts[:25]
+            ]
+            tasks = [asyncio.create_task(self.engine.generate(request)) for request in requests]
+            await asyncio.sleep(0.01 * (round_ % 4))
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        await self.answers([0])
+
+    async def _state(self) -> dict[str, int]:
+        until = time.monotonic() + 10
+        while not (self.scheduler.idle and not self.engine.warming) and time.monotonic() < until:
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(0.3)
+        return {
+            "bytes allocated": torch.cuda.memory_allocated() if DEVICE == "cuda" else 0,
+            "bytes reserved": torch.cuda.memory_reserved() if DEVICE == "cuda" else 0,
+            "free pages": self.scheduler.free_pages,
+            "prefill graphs": len(self.runner.prefills._graphs),
+        }
+
+
+def synchronize() -> None:
+    """Wait for the device."""
+    if DEVICE == "cuda":
+        torch.cuda.synchronize()
 
 
 async def main() -> None:
-    """Run all checks and write what they found."""
+    """Run the parts and write what they found."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", type=Path)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--no-reference", action="store_true")
+    parser.add_argument("--parts", nargs="*", default=PARTS, choices=PARTS)
     arguments = parser.parse_args()
-    found: dict[str, Any] = {"device": torch.cuda.get_device_name(), "torch": torch.__version__}
-    texts = prompts_of(arguments.data, 64)
+    found: dict[str, Any] = {"torch": torch.__version__}
+    if DEVICE == "cuda":
+        found["device"] = torch.cuda.get_device_name()
     options = TorchOptions(
-        model=str(arguments.model), device="cuda", speculation="prompt-lookup", max_batch=64
+        model=str(arguments.model), device=DEVICE, speculation="prompt-lookup", max_batch=COUNT
     )
     engine = TorchEngine(options)
-    runner = await warm(engine)
-    found["engine"] = engine.status().detail
-
-    alone = [await engine.generate(request(text)) for text in texts]
-    together = await asyncio.gather(*(engine.generate(request(text)) for text in texts))
-    eights = []
-    for start in range(0, 64, 8):
-        eights += await asyncio.gather(*(engine.generate(request(text)) for text in texts[start : start + 8]))
-    found["same text, alone (speculative) and 64 at once"] = sum(
-        a.text == b.text for a, b in zip(alone, together, strict=True)
-    )
-    found["same text, 8 at once and 64 at once"] = sum(
-        a.text == b.text for a, b in zip(eights, together, strict=True)
-    )
-    found["of"] = len(texts)
-
+    begun = time.monotonic()
+    await engine.load()
+    while engine.warming and time.monotonic() < begun + 90:
+        await asyncio.sleep(0.05)
     assert engine._loaded is not None
-    tokenizer = engine._loaded.tokenizer
-    sequences, starts = [], []
-    for text, completion in zip(texts, together, strict=True):
-        prompt = tokenizer.encode_chat((Message("user", text),))
-        answer = tokenizer.encode_chat((Message("user", completion.text),))
-        answer = (
-            (answer * NEW)[:NEW]
-            if arguments.data is None
-            else tokenizer._tokenizer.encode(completion.text).ids
-        )
-        sequences.append(prompt + (answer + [0] * NEW)[:NEW])
-        starts.append(len(prompt))
-    reference = None
-    if not arguments.no_reference:
-        reference, margins = reference_picks(arguments.model, sequences, starts, torch.float32)
-        theirs, _ = reference_picks(arguments.model, sequences, starts, torch.bfloat16)
-        found["forced: transformers bf16 = float32"] = float((theirs == reference).float().mean())
-    for batch in (1, 8, 64):
-        picks = []
-        key = runner.steps.key(batch, 1, 1024, optimised=True)
-        step = runner.steps.get(key)
-        eager = runner.steps.get(runner.steps.key(batch, 1, 2048, optimised=False))
-        plain = []
-        for begin in range(0, len(sequences) if batch > 1 else 8, batch):
-            chosen = slice(begin, begin + batch)
-            picks.append(forced(runner, step, sequences[chosen], starts[chosen]))
-            if begin < 8:
-                plain.append(forced(runner, eager, sequences[chosen], starts[chosen]))
-        mine = torch.cat(picks)
-        own = torch.cat(plain)
-        found[f"forced: kernels = eager, {batch} rows"] = float((mine[: len(own)] == own).float().mean())
-        if reference is not None:
-            same = mine == reference[: len(mine)]
-            found[f"forced: kernels = float32, {batch} rows"] = float(same.float().mean())
-            found[f"forced: transformers bf16 = float32, the same {len(mine)}"] = float(
-                (theirs[: len(mine)] == reference[: len(mine)]).float().mean()
-            )
-            wrong = margins[: len(mine)][~same]
-            found[f"largest margin at a difference, {batch} rows"] = float(wrong.max()) if len(wrong) else 0.0
-
-    # graph against the same kernels launched one by one: not a bit may differ
-    differences = 0
-    for batch in (1, 8, 64):
-        key = runner.steps.key(batch, 1, 1024, optimised=True)
-        step = runner.steps.get(key)
-        step.rows.copy_(torch.arange(batch, device="cuda"))
-        histories = []
-        for graphed in (True, False):
-            for _slot in range(batch):
-                runner.state.length[:batch] = 17
-                runner.state.limit[:batch] = 200
-                runner.state.done[:batch] = 0
-            with torch.inference_mode():
-                for _ in range(32):
-                    if graphed:
-                        runner.steps.run(key, step)
-                    else:
-                        step.run()
-            torch.cuda.synchronize()
-            histories.append(runner.state.history[:batch, :49].clone())
-        differences += int((histories[0] != histories[1]).sum())
-    found["tokens that differ, graph and the same kernels launched"] = differences
-
-    before = torch.cuda.memory_allocated(), engine._scheduler.free_pages if engine._scheduler else 0
-    for round_ in range(40):
-        tasks = [asyncio.create_task(engine.generate(request(texts[n], 200))) for n in range(25)]
-        await asyncio.sleep(0.01 * (round_ % 4))
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    await engine.generate(request(texts[0]))
-    await asyncio.sleep(0.5)  # the last step launched still holds the last request's pages
-    after = torch.cuda.memory_allocated(), engine._scheduler.free_pages if engine._scheduler else 0
-    found["bytes allocated before and after 1,000 cancelled requests"] = [before[0], after[0]]
-    found["free pages before and after"] = [before[1], after[1]]
+    runner = engine._loaded.executor
+    assert isinstance(runner, Runner)
+    found |= {"engine": engine.status().detail, "warm-up s": round(time.monotonic() - begun, 1)}
+    check = Check(engine, runner, arguments.model, prompts_of(arguments.data, COUNT))
+    for name in arguments.parts:
+        measure: Callable[[], Awaitable[dict[str, Any]]] = getattr(check, name)
+        begun = time.monotonic()
+        try:
+            found[name] = await measure()
+        except Exception as error:
+            found[name] = f"failed: {error!r}"[:2000]
+        print(name, round(time.monotonic() - begun, 1), "s", json.dumps(found[name], indent=1), flush=True)
+        arguments.out.write_text(json.dumps(found, indent=1))
     await engine.aclose()
-    arguments.out.write_text(json.dumps(found, indent=1))
-    print(json.dumps(found, indent=1))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ shape is made: speed does not depend on the values. Prompts are random tokens, s
 
 import argparse
 import asyncio
+import contextlib
+import gc
 import json
 import os
 import random
@@ -16,41 +18,58 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from benchmarks.gpu_model import save_random_model
-from qsum_lsp.engines.protocol import GenerationRequest, Message
-from qsum_lsp.engines.torch import TorchEngine, TorchOptions, runner, triton_path
+from benchmarks.gpu_profile import prefill_work, step_work, table
+from benchmarks.gpu_prompts import NEW, request, text_of
+from qsum_lsp.engines.protocol import Message
+from qsum_lsp.engines.torch import TorchEngine, TorchOptions, runner, scheduler, triton_path
 from qsum_lsp.engines.torch.executor import PrefillPart
 from qsum_lsp.engines.torch.runner import Runner
 from qsum_lsp.engines.torch.sequence import RunningSequence
 
-NEW = 96
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+"""On the CPU the figures mean nothing: it shows that the script works."""
+
+WARM_UP_SECONDS = 90
 WEIGHTS = 3.087e9
 KV = 28672
 FLOP = 2.62e9
 
 
-def text_of(length: int, seed: int) -> str:
-    """A prompt of ``length`` random tokens of the random model's tokenizer."""
-    chance = random.Random(seed)
-    return " ".join(f"w{chance.randrange(150000)}" for _ in range(length))
+ENGINES: list[TorchEngine] = []
 
 
-def request(length: int, seed: int, new: int = NEW) -> GenerationRequest:
-    """A request of exactly ``length`` prompt tokens."""
-    text = text_of(length, seed)
-    return GenerationRequest(messages=(Message("user", text),), source=text, max_new_tokens=new)
+def open_engine(folder: Path, settings: dict[str, Any]) -> TorchEngine:
+    """An engine that ``close_engines`` closes where its part fails."""
+    engine = TorchEngine(TorchOptions(model=str(folder), **settings))
+    ENGINES.append(engine)
+    return engine
+
+
+async def close_engines() -> None:
+    """Close what is still open and forget what was compiled, so that the next part starts as the first did."""
+    while ENGINES:
+        await ENGINES.pop().aclose()
+    if "torch._dynamo" in sys.modules:
+        torch._dynamo.reset()
+    gc.collect()
+    if DEVICE == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.set_per_process_memory_fraction(1.0)
+        torch.cuda.reset_peak_memory_stats()
 
 
 async def warm(engine: TorchEngine) -> float:
     """Load and optimise; the seconds that took."""
     begun = time.perf_counter()
     await engine.load()
-    while engine.warming:
+    while engine.warming and time.perf_counter() < begun + WARM_UP_SECONDS:
         await asyncio.sleep(0.05)
     return time.perf_counter() - begun
 
@@ -80,64 +99,94 @@ def ceilings() -> dict[str, float]:
 
 
 async def single(folder: Path, length: int = 700, **settings: Any) -> dict[str, Any]:
-    """One request of ``length`` tokens at a time: first token, decode rate."""
-    usual: dict[str, Any] = {"device": "cuda", "speculation": "off", "max_batch": 4}
-    engine = TorchEngine(TorchOptions(model=str(folder), **(usual | settings)))
+    """One request of ``length`` tokens at a time: first token, decode rate, memory."""
+    usual: dict[str, Any] = {"device": DEVICE, "speculation": "off", "max_batch": 4}
+    engine = open_engine(folder, usual | settings)
     warm_seconds = await warm(engine)
+    found: dict[str, Any] = {"engine": engine.status().detail, "warm-up s": warm_seconds}
     first, rates, whole = [], [], []
-    for round_ in range(12):
-        stamps: list[float] = []
-        begun = time.perf_counter()
-        done = await engine.generate(
-            request(length, 100 + round_), on_text=lambda _, s=stamps: s.append(time.perf_counter())
-        )
-        whole.append(time.perf_counter() - begun)
-        first.append(stamps[0] - begun)
-        rates.append((done.new_tokens - 1) / (stamps[-1] - stamps[0]))
-    detail = engine.status().detail
-    rate = statistics.median(rates[2:])
-    peak = torch.cuda.max_memory_allocated()
+    begun = time.perf_counter()
+    try:
+        while len(whole) < 12 and (len(whole) < 3 or time.perf_counter() < begun + 12):
+            stamps: list[float] = []
+            asked = time.perf_counter()
+            done = await engine.generate(
+                request(length, 100 + len(whole)), on_text=lambda _, s=stamps: s.append(time.perf_counter())
+            )
+            whole.append(time.perf_counter() - asked)
+            first.append(stamps[0] - asked)
+            rates.append((done.new_tokens - 1) / (stamps[-1] - stamps[0]))
+        rate = statistics.median(rates[2:])
+        found |= {
+            "engine": engine.status().detail,
+            "decode tok/s": rate,
+            "decode GB/s": rate * (WEIGHTS + (length + 50) * KV) / 1e9,
+            "first token ms": statistics.median(first[2:]) * 1000,
+            "whole ms": statistics.median(whole[2:]) * 1000,
+            "requests": len(whole),
+        }
+    except Exception as error:
+        found["failed"] = f"{type(error).__name__}: {error}"[:1500]
+    found |= memory(engine)
     await engine.aclose()
+    return found
+
+
+def memory(engine: TorchEngine) -> dict[str, Any]:
+    """Where the device's memory went, in MB."""
+    if DEVICE == "cpu" or engine._loaded is None or not isinstance(engine._loaded.executor, Runner):
+        return {}
+    executor, stats = engine._loaded.executor, torch.cuda.memory_stats()
+    buffers = {tensor.data_ptr(): tensor.nbytes for tensor in executor.model.buffers()}
+    segments = torch.cuda.memory_snapshot()
+    free, total = torch.cuda.mem_get_info()
+    parts = {
+        "weights": sum(buffers.values()),
+        "keys and values": executor.cache.keys.nbytes + executor.cache.values.nbytes,
+        "held by recorded steps and prefills": sum(
+            segment["total_size"]
+            for segment in segments
+            if tuple(segment.get("segment_pool_id", (0, 0))) != (0, 0)
+        ),
+        "reserved, not allocated": stats["reserved_bytes.all.current"] - stats["allocated_bytes.all.current"],
+        "reserved": stats["reserved_bytes.all.current"],
+        "of the card, all processes": total - free,
+    }
     return {
-        "engine": detail,
-        "decode tok/s": rate,
-        "decode GB/s": rate * (WEIGHTS + (length + 50) * KV) / 1e9,
-        "first token ms": statistics.median(first[2:]) * 1000,
-        "whole ms": statistics.median(whole[2:]) * 1000,
-        "peak MB": peak / 1e6,
-        "warm-up s": warm_seconds,
+        "peak MB": torch.cuda.max_memory_allocated() / 1e6,
+        "peak reserved MB": torch.cuda.max_memory_reserved() / 1e6,
+        "memory MB": {name: round(size / 1e6, 1) for name, size in parts.items()},
     }
 
 
-async def many(folder: Path, counts: list[int], **settings: Any) -> dict[str, Any]:
-    """``counts`` requests at once, each of 200 to 1,200 tokens: sections a second, twice."""
-    usual: dict[str, Any] = {"device": "cuda", "speculation": "off", "max_batch": 256}
-    engine = TorchEngine(TorchOptions(model=str(folder), **(usual | settings)))
-    await warm(engine)
-    found: dict[str, Any] = {"engine": engine.status().detail}
+async def many(folder: Path, counts: list[int], rounds: int = 6, **settings: Any) -> dict[str, Any]:
+    """``counts`` requests at once, each of 200 to 1,200 tokens: sections a second once sizes have been seen twice."""
+    usual: dict[str, Any] = {"device": DEVICE, "speculation": "off", "max_batch": 256}
+    engine = open_engine(folder, usual | settings)
+    found: dict[str, Any] = {"warm-up s": await warm(engine), "engine": engine.status().detail}
     chance = random.Random(3)
     lengths = [chance.randint(200, 1200) for _ in range(max(counts))]
     for count in counts:
         rates = []
-        for round_ in range(3 if count <= 256 else 1):
+        for round_ in range(rounds if count <= 256 else 1):
             requests = [request(lengths[n], 1000 * round_ + n + 7) for n in range(count)]
             begun = time.perf_counter()
             done = await asyncio.gather(*(engine.generate(r) for r in requests))
             seconds = time.perf_counter() - begun
             assert all(d.new_tokens == NEW for d in done)
             rates.append(count / seconds)
-        total = sum(lengths[:count])
-        floor = floor_seconds(lengths[:count])
+        rate = statistics.median(rates[2:] or rates)
+        floor = count / floor_seconds(lengths[:count])
         found[str(count)] = {
-            "sections/s": statistics.median(rates),
+            "sections/s": rate,
             "all": rates,
-            "new tok/s": statistics.median(rates) * NEW,
-            "prompt tokens": total,
-            "floor sections/s": count / floor,
-            "share of floor": statistics.median(rates) / (count / floor),
+            "new tok/s": rate * NEW,
+            "prompt tokens": sum(lengths[:count]),
+            "floor sections/s": floor,
+            "share of floor": rate / floor,
         }
         print(count, found[str(count)], flush=True)
-    found["peak MB"] = torch.cuda.max_memory_allocated() / 1e6
+    found |= memory(engine)
     await engine.aclose()
     return found
 
@@ -155,71 +204,129 @@ def floor_seconds(
     return prefill + decode
 
 
-def startup(folder: Path) -> dict[str, Any]:
-    """Seconds from the start of the process to the first answer and to full speed, with cold and warm caches."""
+def startup(folder: Path, starts: int = 3) -> dict[str, Any]:
+    """Stages of ``starts`` process starts, in seconds since the first: compile caches are cold for the first alone.
+
+    ``page cache`` is the share of the weights that the system held in memory before the start.
+    """
     found = {}
     with tempfile.TemporaryDirectory() as home:
-        for name in ("cold", "warm"):
+        for number in range(1, starts + 1):
+            name = f"start {number}, compile caches {'cold' if number == 1 else 'warm'}"
+            cold = number == starts  # the last one reads the weights from the disk
+            cached = drop_from_page_cache(folder) if cold else None
             env = os.environ | {"QSUM_HOME": home, "QSUM_BORN": repr(time.time())}
             for variable in ("TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR"):
                 env.pop(variable, None)
-            run = subprocess.run(
-                [sys.executable, "-m", "benchmarks.gpu_startup", str(folder)],
-                env=env, capture_output=True, text=True, check=False, timeout=300,
-            )  # fmt: skip
+            command = [sys.executable, "-m", "benchmarks.gpu_startup", str(folder), DEVICE]
+            try:
+                run = subprocess.run(
+                    command, env=env, capture_output=True, text=True, check=False, timeout=100
+                )
+            except subprocess.TimeoutExpired as error:
+                found[name] = f"failed: {error}"
+                continue
             lines = run.stdout.strip().splitlines()
             found[name] = json.loads(lines[-1]) if lines else run.stderr[-2000:]
+            if cold and lines:
+                found[name]["weights"] = "dropped from the page cache" if cached else "could not be dropped"
+            print(name, json.dumps(found[name]), flush=True)
     return found
 
 
-async def profile(folder: Path, rows: int, **settings: Any) -> dict[str, Any]:
-    """Where a decode step's time goes, kernel by kernel (microseconds a step)."""
-    usual: dict[str, Any] = {"device": "cuda", "speculation": "off", "max_batch": 256}
-    engine = TorchEngine(TorchOptions(model=str(folder), **(usual | settings)))
+def drop_from_page_cache(folder: Path) -> bool:
+    """Ask the system to forget the weights' files; False where it cannot be asked."""
+    if not hasattr(os, "posix_fadvise"):
+        return False
+    for path in folder.glob("*.safetensors"):
+        file = os.open(path, os.O_RDONLY)
+        os.fsync(file)
+        os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(file)
+    return True
+
+
+async def profile(folder: Path, counts: list[int], **settings: Any) -> dict[str, Any]:
+    """Where a decode step of each of ``counts`` rows and a prefill go, part by part, beside their floors."""
+    usual: dict[str, Any] = {"device": DEVICE, "speculation": "off", "max_batch": max(counts)}
+    engine = open_engine(folder, usual | settings)
     await warm(engine)
     assert engine._loaded is not None
     executor = engine._loaded.executor
     assert isinstance(executor, Runner)
-    await asyncio.gather(*(engine.generate(request(700, n, 4)) for n in range(rows)))
-    key = executor.steps.key(rows, 1, 1024, optimised=True)
-    executor.steps.capture(key)
-    step = executor.steps.get(key)
-    state = executor.state
-    step.rows.copy_(torch.arange(rows, device="cuda"))
-    per_row = 800 // 16 + 1
-    for slot in range(rows):
-        state.table[slot, :per_row] = torch.arange(per_row, device="cuda").int() + 1 + slot * per_row
-    times = []
-    for round_ in range(30):
-        state.length[:rows] = 750
-        state.limit[:rows] = 5000
-        state.done[:rows] = 0
-        start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-        start.record()
-        executor.steps.run(key, step)
-        end.record()
-        end.synchronize()
-        if round_ > 5:
-            times.append(start.elapsed_time(end) * 1000)
-    from torch.profiler import ProfilerActivity
-    from torch.profiler import profile as profiler
+    state, shape = executor.state, executor.model.shape
+    item = {"nf4": 0.5625, "fp4": 0.5625, "int8": 1.0}.get(settings.get("quantization", ""), 2.0)
+    found: dict[str, Any] = {"engine": engine.status().detail}
+    for rows in counts:
+        await asyncio.gather(*(engine.generate(request(700, n, 4)) for n in range(rows)))
+        key = executor.steps.key(rows, 1, 1024, optimised=True)
+        executor.steps.capture(key)
+        step = executor.steps.get(key)
+        step.rows.copy_(torch.arange(rows, device=DEVICE))
+        per_row = 800 // 16 + 1
+        for slot in range(rows):
+            state.table[slot, :per_row] = torch.arange(per_row, device=DEVICE).int() + 1 + slot * per_row
 
-    with profiler(activities=[ProfilerActivity.CUDA]) as recorded:
-        for _ in range(5):
+        def run(rows: int = rows, key: Any = key, step: Any = step) -> None:
+            state.length[:rows] = 750
+            state.limit[:rows] = 5000
             state.done[:rows] = 0
             executor.steps.run(key, step)
-        torch.cuda.synchronize()
-    kernels = {
-        event.key[:60]: [round(event.device_time_total / 5, 1), event.count // 5]
-        for event in sorted(recorded.key_averages(), key=lambda e: -e.device_time_total)[:14]
-    }
+
+        found[f"{rows} rows"] = {
+            "step us": device_micros(run),
+            "parts": table(run, shape, step_work(shape, rows, 750, item)),
+        }
+        state.done[:rows] = 1
+        print(rows, "rows", json.dumps(found[f"{rows} rows"]), flush=True)
+    if not settings:
+        lengths = [682] * 11 + [690]
+        parts = prefill_parts(lengths)
+        for _ in range(4):
+            executor.prefill(parts).wait()
+        found["prefill of 8,192 tokens"] = table(
+            lambda: executor.prefill(parts).wait(), shape, prefill_work(shape, [(n, n) for n in lengths])
+        )
+        print("prefill", json.dumps(found["prefill of 8,192 tokens"]), flush=True)
     await engine.aclose()
-    return {"step us": statistics.median(times), "kernels: us a step, calls": kernels}
+    return found
 
 
-async def prefill(folder: Path) -> dict[str, Any]:
+def device_micros(run: Any, repeats: int = 30) -> float:
+    """Median µs of ``run`` on the device."""
+    if DEVICE == "cpu":
+        run()
+        return 0.0
+    times = []
+    for _ in range(repeats):
+        start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        start.record()
+        run()
+        end.record()
+        end.synchronize()
+        times.append(start.elapsed_time(end) * 1000)
+    return statistics.median(times[5:])
+
+
+def prefill_parts(lengths: list[Any]) -> list[PrefillPart]:
+    """Whole prompts of ``lengths`` tokens, or the rest of them after what is in the cache: (new, before)."""
+    parts, page = [], 1
+    for slot, entry in enumerate(lengths):
+        length, start = entry if isinstance(entry, tuple) else (entry, 0)
+        sequence = RunningSequence(
+            prompt=[7] * (length + start), limit=length + start + 9, priority=0, on_tokens=lambda _: None,
+            on_finish=lambda _: None, on_failure=lambda _: None, slot=slot,
+            pages=list(range(page, page + 70)),
+        )  # fmt: skip
+        page += 70
+        parts.append(PrefillPart(sequence, start, length + start, first=True))
+    return parts
+
+
+async def prefill(folder: Path, **settings: Any) -> dict[str, Any]:
     """Prefills of one prompt and of many: time on the host until launched, on the device, TFLOP/s."""
-    engine = TorchEngine(TorchOptions(model=str(folder), device="cuda", speculation="off", max_batch=64))
+    usual: dict[str, Any] = {"device": DEVICE, "speculation": "off", "max_batch": 64}
+    engine = open_engine(folder, usual | settings)
     await warm(engine)
     assert engine._loaded is not None
     executor, tokenizer = engine._loaded.executor, engine._loaded.tokenizer
@@ -235,29 +342,22 @@ async def prefill(folder: Path) -> dict[str, Any]:
     }.items():  # fmt: skip
         host, device = [], []
         for _ in range(9):
-            parts, page = [], 1
-            for slot, entry in enumerate(lengths):
-                length, start = entry if isinstance(entry, tuple) else (entry, 0)
-                sequence = RunningSequence(
-                    prompt=[7] * (length + start), limit=length + start + 9, priority=0, on_tokens=lambda _: None,
-                    on_finish=lambda _: None, on_failure=lambda _: None, slot=slot,
-                    pages=list(range(page, page + 70)),
-                )  # fmt: skip
-                page += 70
-                parts.append(PrefillPart(sequence, start, length + start, first=True))
+            parts = prefill_parts(lengths)
+            if DEVICE == "cpu":
+                executor.prefill(parts).wait()
+                break
             torch.cuda.synchronize()
             begun = time.perf_counter()
-            start_event, end_event = (
-                torch.cuda.Event(enable_timing=True),
-                torch.cuda.Event(enable_timing=True),
-            )
-            start_event.record(executor._prefill_stream)
+            start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+            start.record(executor._prefill_stream)
             pending = executor.prefill(parts)
             host.append(time.perf_counter() - begun)
-            end_event.record(executor._prefill_stream)
+            end.record(executor._prefill_stream)
             pending.wait()
             torch.cuda.synchronize()
-            device.append(start_event.elapsed_time(end_event) / 1000)
+            device.append(start.elapsed_time(end) / 1000)
+        if not device:
+            continue
         tokens = sum(part.end - part.start for part in parts)
         seconds = statistics.median(device[3:])
         found[name] = {
@@ -265,34 +365,62 @@ async def prefill(folder: Path) -> dict[str, Any]:
             "device ms": seconds * 1000,
             "TFLOP/s": tokens * FLOP / seconds / 1e12,
         }
-    from torch.profiler import ProfilerActivity
-    from torch.profiler import profile as profiler
-
-    with profiler(activities=[ProfilerActivity.CUDA]) as recorded:
-        executor.prefill(parts).wait()
-    found["kernels of the last, us and calls"] = {
-        event.key[:70]: [round(event.device_time_total, 1), event.count]
-        for event in sorted(recorded.key_averages(), key=lambda e: -e.device_time_total)[:12]
-    }
     await engine.aclose()
     return found
 
 
-async def without_overlap(measured: Any) -> Any:
-    """The same with prefills on the decode steps' stream."""
+@contextlib.contextmanager
+def serial() -> Iterator[None]:
+    """Prefills on the decode steps' stream."""
     runner.OVERLAP = False
     try:
-        return await measured
+        yield
     finally:
         runner.OVERLAP = True
 
 
-async def without_dependent_launch(measured: Any) -> Any:
-    """The same with each kernel starting after the one before has ended."""
+@contextlib.contextmanager
+def at_once() -> Iterator[None]:
+    """Steps go on while prompts are read, for batches too."""
+    real = scheduler.Scheduler._filling
+    scheduler.Scheduler._filling = lambda _: False  # type: ignore[method-assign,assignment]
+    try:
+        yield
+    finally:
+        scheduler.Scheduler._filling = real  # type: ignore[method-assign]
+
+
+@contextlib.contextmanager
+def adding_products() -> Iterator[None]:
+    """Prefills whose products add to the residual themselves."""
+    from qsum_lsp.engines.torch import fast
+
+    real = fast.complete
+
+    def complete(weight: Any, values: torch.Tensor, x: torch.Tensor, *norm: Any) -> None:
+        x.addmm_(values, weight.weight.t())
+        fast.add_norm(None, x, *norm)
+
+    fast.complete = complete
+    try:
+        yield
+    finally:
+        fast.complete = real
+
+
+async def under(change: Any, measured: Any) -> Any:
+    """``measured`` while ``change`` holds."""
+    with change:
+        return await measured
+
+
+@contextlib.contextmanager
+def plain_launches() -> Iterator[None]:
+    """Each kernel starts after the one before has ended."""
     real = triton_path.TritonPath.find
     triton_path.TritonPath.find = lambda _: triton_path.TritonPath(dependent=False)  # type: ignore[method-assign,assignment]
     try:
-        return await measured
+        yield
     finally:
         triton_path.TritonPath.find = real  # type: ignore[method-assign]
 
@@ -308,6 +436,7 @@ async def main() -> None:
     results: dict[str, Any] = {}
     if arguments.out.exists():
         results = json.loads(arguments.out.read_text())
+    some = [64, 256]
     parts: dict[str, Any] = {
         "ceilings": ceilings,
         "single": lambda: single(folder),
@@ -320,29 +449,39 @@ async def main() -> None:
         "nf4": lambda: single(folder, quantization="nf4", memory_mib=1620, context_tokens=2048),
         "fp4": lambda: single(folder, quantization="fp4"),
         "int8": lambda: single(folder, quantization="int8"),
-        "many": lambda: many(folder, [8, 64, 256]),
-        "prefill": lambda: prefill(folder),
-        "many-serial": lambda: without_overlap(many(folder, [64, 256])),
-        "profile-1-plain": lambda: without_dependent_launch(profile(folder, 1)),
-        "queue": lambda: many(folder, [256, 2048]),
         "startup": lambda: startup(folder),
-        **{f"profile-{rows}": (lambda rows=rows: profile(folder, rows)) for rows in (1, 8, 64, 256)},
-        "profile-nf4": lambda: profile(folder, 1, quantization="nf4"),
+        "many": lambda: many(folder, [8, 64, 256]),
+        "queue": lambda: many(folder, [256, 2048], rounds=4),
+        "many-fa3": lambda: many(folder, some, attention="flash_attention_3"),
+        "many-add": lambda: under(adding_products(), many(folder, some)),
+        "many-serial": lambda: under(serial(), many(folder, some)),
+        "many-at-once": lambda: under(at_once(), many(folder, some)),
+        "many-4096": lambda: many(folder, some, prefill_tokens=4096),
+        "many-16384": lambda: many(folder, some, prefill_tokens=16384),
+        "prefill": lambda: prefill(folder),
+        "prefill-fa3": lambda: prefill(folder, attention="flash_attention_3"),
+        "prefill-add": lambda: under(adding_products(), prefill(folder)),
+        "profile": lambda: profile(folder, [8, 64, 256]),
+        "profile-1": lambda: profile(folder, [1]),
+        "profile-1-plain": lambda: under(plain_launches(), profile(folder, [1])),
+        "profile-nf4": lambda: profile(folder, [1], quantization="nf4"),
     }
+    unknown = set(arguments.parts) - set(parts)
+    if unknown:
+        parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(parts)}")
     for name in arguments.parts:
-        torch.cuda.reset_peak_memory_stats()
+        await close_engines()
         begun = time.perf_counter()
         try:
             found = parts[name]()
             results[name] = await found if asyncio.iscoroutine(found) else found
         except Exception as error:
             results[name] = f"failed: {type(error).__name__}: {error}"[:3000]
-        torch.cuda.empty_cache()
-        torch.cuda.set_per_process_memory_fraction(1.0)
         print(
             name, round(time.perf_counter() - begun, 1), "s", json.dumps(results[name], indent=1), flush=True
         )
         arguments.out.write_text(json.dumps(results, indent=1))
+    await close_engines()
 
 
 if __name__ == "__main__":

@@ -160,9 +160,13 @@ def _llama_engine(settings: Settings) -> Engine:
 
 def _torch_engine(settings: Settings) -> Engine:
     _require_torch()
-    from qsum_lsp.engines.torch import TorchEngine, TorchOptions
+    from qsum_lsp.engines.torch import TorchOptions, ahead
 
-    return TorchEngine(TorchOptions.from_settings(settings))
+    options = TorchOptions.from_settings(settings)
+    ahead.begin(options)
+    from qsum_lsp.engines.torch import TorchEngine  # imports PyTorch
+
+    return TorchEngine(options)
 
 
 def _require_torch() -> None:

@@ -89,10 +89,10 @@ def _flash(module: str) -> Backend:
     return flash
 
 
-_FLASH = {
-    "flash_attention_4": "flash_attn.cute",
-    "flash_attention_3": "flash_attn_interface",
-    "flash_attention_2": "flash_attn",
+_FLASH = {  # the modules that provide each, as the packages flash-attn-4, flash-attn-3 or fa3-fwd, flash-attn name them
+    "flash_attention_4": ("flash_attn.cute",),
+    "flash_attention_3": ("flash_attn_interface", "fa3_fwd_interface"),
+    "flash_attention_2": ("flash_attn",),
 }
 
 
@@ -112,13 +112,14 @@ def choose(wanted: Attention, device: torch.device) -> tuple[str, Backend]:
         for name in names:
             if wanted == "auto" and name == "flash_attention_3" and major != 9:
                 continue
-            try:
-                return name, _flash(_FLASH[name])
-            except (ImportError, AttributeError, OSError) as error:
-                reason = str(error)
+            for module in _FLASH[name]:
+                try:
+                    return name, _flash(module)
+                except (ImportError, AttributeError, OSError) as error:
+                    reason = str(error)
     if wanted == "auto":
         return "sdpa", sdpa
     raise EngineUnavailable(
-        f"attention = {wanted!r} cannot be used: {reason}. Install the package that provides "
-        f"{_FLASH[wanted]!r}, or set attention to auto or sdpa."
+        f"attention = {wanted!r} cannot be used: {reason}. Install a package that provides "
+        f"{' or '.join(_FLASH[wanted])}, or set attention to auto or sdpa."
     )

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import queue
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -267,6 +268,8 @@ class TorchEngine:
             loaded.executor.close()
         loaded = None
         self._loaded = self._scheduler = None
+        if "torch._dynamo" in sys.modules:
+            torch._dynamo.reset()  # compiled steps hold the weights
         gc.collect()  # what refers to itself in circles holds gigabytes
         if torch.cuda.is_initialized():
             torch.cuda.empty_cache()

@@ -292,6 +292,13 @@ def add_norm(
     )
 
 
+def complete(
+    weight: Linear, values: torch.Tensor, x: torch.Tensor, gain: torch.Tensor, h: torch.Tensor, eps: float
+) -> None:
+    """X += values · weightᵀ, h = rms_norm(x) * gain."""
+    add_norm(weight(values), x, gain, h, eps)
+
+
 def swiglu(gate_up: torch.Tensor) -> torch.Tensor:
     """silu(gate) * up of [T, 2 I] as [T, I]."""
     rows, size = gate_up.shape[0], gate_up.shape[1] // 2
@@ -329,14 +336,14 @@ def prefill(model: Model, batch: PrefillInput, cache: KvCache, attend: Backend) 
         if batch.context is not None:
             k, v = keys[batch.context], values[batch.context]
         attended = attend(q, k, v, batch.packed).reshape(x.shape[0], -1)
-        add_norm(layer.out(attended), x, layer.post_norm, h, shape.norm_eps)
+        complete(layer.out, attended, x, layer.post_norm, h, shape.norm_eps)
         activation = swiglu(layer.gate_up(h))
         if index + 1 == len(layers):
             # of the last layer only the last tokens matter
             activation, x = activation[batch.last], x[batch.last]
             h = torch.empty_like(x)
         gain = layers[index + 1].input_norm if index + 1 < len(layers) else model.norm
-        add_norm(layer.down(activation), x, gain, h, shape.norm_eps)
+        complete(layer.down, activation, x, gain, h, shape.norm_eps)
     return best_token(h, model.head)
 
 

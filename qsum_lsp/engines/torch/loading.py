@@ -2,6 +2,7 @@
 
 import logging
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
@@ -23,6 +24,9 @@ from qsum_lsp.engines.torch.weights import load_model
 from qsum_lsp.errors import EngineUnavailable, OutOfDeviceMemory, UsageError
 
 log = logging.getLogger(__name__)
+
+TIGHT = 4096 * MIB
+"""Memory under which cuBLAS gets workspaces of 8 MiB; it takes one of 32 for every stream of an H100 by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +71,19 @@ def load(options: TorchOptions, source: ModelSource, context_tokens: int) -> Loa
     _keep_compile_caches()
     folder = source.fetch()
     config = read_config(folder)
-    tokenizer = ChatTokenizer(folder)
+    # half a second for a vocabulary of 150,000, beside which weights can be copied
+    beside = ThreadPoolExecutor(1, "qsum-tokenizer")
+    tokenizer = beside.submit(ChatTokenizer, folder)
+    beside.shutdown(wait=False)
     stops = stop_ids(folder, config)
     if not supported(config):
         foreign = TransformersRunner(
             folder, device, attention=options.attention, pages=options.max_batch * context_tokens // 16 + 1
         )
         text = f"{device}, {config.get('model_type')} through transformers, not optimised"
-        return Loaded(foreign, tokenizer, stops, device, context_tokens, options.prefill_tokens, "none", text)
+        return Loaded(
+            foreign, tokenizer.result(), stops, device, context_tokens, options.prefill_tokens, "none", text
+        )
     shape = ModelShape.read(folder)
     draft_source = _draft_source(options)
     draft_folder = draft_source.fetch() if draft_source else None
@@ -87,6 +96,8 @@ def load(options: TorchOptions, source: ModelSource, context_tokens: int) -> Loa
     if device.type == "cuda":
         total = torch.cuda.get_device_properties(device).total_memory
         torch.cuda.set_per_process_memory_fraction(min(1.0, plan.limit / total), device)
+        if plan.limit < TIGHT:
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:2:16:8")
     name, attend = attention.choose(options.attention, device)
     # recorded prefills would keep dequantised matrices in a pool of their own
     flexible = name.startswith("flash") and plan.quantization == "none"
@@ -99,6 +110,7 @@ def load(options: TorchOptions, source: ModelSource, context_tokens: int) -> Loa
             context=context_tokens + 64,
             adapter=source.adapter_weights(),
         )
+        _forget_blocks(device)
         cache = KvCache(shape, plan.pages, model.dtype, device)
         draft = None
         if draft_source is not None and draft_folder is not None and draft_shape is not None:
@@ -110,6 +122,7 @@ def load(options: TorchOptions, source: ModelSource, context_tokens: int) -> Loa
                 context=context_tokens + 64,
                 adapter=draft_source.adapter_weights(),
             )
+            _forget_blocks(device)
             draft = small, KvCache(draft_shape, plan.pages, small.dtype, device)
     except torch.OutOfMemoryError as error:
         raise OutOfDeviceMemory(
@@ -129,8 +142,21 @@ def load(options: TorchOptions, source: ModelSource, context_tokens: int) -> Loa
     text = f"{device}, {str(model.dtype).removeprefix('torch.')}, quantization {plan.quantization}, attention {name}"
     log.info("Loaded %s: %s, %d pages of cache", source.name, text, plan.pages)
     return Loaded(
-        executor, tokenizer, stops, device, context_tokens, plan.prefill_tokens, plan.quantization, text
+        executor,
+        tokenizer.result(),
+        stops,
+        device,
+        context_tokens,
+        plan.prefill_tokens,
+        plan.quantization,
+        text,
     )
+
+
+def _forget_blocks(device: torch.device) -> None:
+    # what was read and then fused or quantised leaves holes, which the cache would break into smaller ones
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
 
 
 def _draft_source(options: TorchOptions) -> ModelSource | None:

@@ -92,8 +92,9 @@ class Runner:
         # launched steps may have made a row longer than the host knows by now
         longest = max(len(s.prompt) + s.landed + (s.flights + 1) * queries for s in sequences)
         context = min(longest, self.state.context)
-        key = self.steps.key(len(slots), queries, context, optimised=self.steps.optimises)
-        if self.steps.optimises and not self._warm(key):
+        optimises = self.steps.optimises(len(slots) * queries)
+        key = self.steps.key(len(slots), queries, context, optimised=optimises)
+        if optimises and not self._warm(key):
             key = self.steps.key(len(slots), queries, context, optimised=False)
         with self._on(prefill=False):
             if key.optimised:
@@ -127,8 +128,6 @@ class Runner:
 
     def ask_for_usual_steps(self, speculative_batch: int) -> None:
         """Have the steps compiled that will be needed, the commonest first."""
-        if not self.steps.optimises:
-            return
         wanted = [(1, 1)]
         if self.draft_tokens:
             wanted += [(rows, self.draft_tokens + 1) for rows in BUCKETS if rows <= speculative_batch]
@@ -136,6 +135,8 @@ class Runner:
         if not self.steps.any_context:
             wanted = wanted[:1]
         for rows, queries in wanted:
+            if not self.steps.optimises(rows * queries):
+                continue
             self.warm_up.ask(self.steps.key(rows, queries, 1024, optimised=True))
 
     def _usual_prefills(self) -> list[PrefillKey]:

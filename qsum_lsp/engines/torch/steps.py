@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from qsum_lsp.engines.torch.graphs import Pool, record
+from qsum_lsp.engines.torch.linear import Quantized4
 from qsum_lsp.engines.torch.model import KvCache, Model
 from qsum_lsp.engines.torch.options import Compile
 from qsum_lsp.engines.torch.speculation import DraftModel, PromptLookup
@@ -25,6 +26,9 @@ COMPILED_LAYER = {
 }
 """The mode of torch.compile for a layer. In the last two the engine captures the whole step itself, in place of
 the graphs that Inductor would make of every layer."""
+
+COMPILED_SIZES = 1024
+"""Sizes of steps that torch.compile may compile; its own limit is 8, and then it runs what it has not compiled as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +57,17 @@ class StepLibrary:
         self._model, self._cache, self._state = model, cache, state
         self._draft, self._fast = draft, fast
         cuda = state.device.type == "cuda"
-        self.optimises = compile_mode in COMPILED_LAYER or (compile_mode == "auto" and fast is not None)
-        self.captures = cuda and self.optimises and compile_mode != "default"
+        self._optimises = compile_mode in COMPILED_LAYER or (compile_mode == "auto" and fast is not None)
+        self.captures = cuda and self._optimises and compile_mode != "default"
+        # 4-bit weights are multiplied as they are for one token only; recorded, the matrices that are unpacked for
+        # several would take memory for good
+        self._one_only = compile_mode == "auto" and isinstance(model.layers[0].out, Quantized4)
         self._layers: list[Callable[..., torch.Tensor]] = [layer.step for layer in model.layers]
         if compile_mode in COMPILED_LAYER:
             mode = COMPILED_LAYER[compile_mode]
             self._layers = [torch.compile(step, dynamic=False, mode=mode) for step in self._layers]
             self._fast = None
+        self._compiles = compile_mode in COMPILED_LAYER
         self._steps: dict[StepKey, DecodeStep] = {}
         self._graphs: dict[StepKey, torch.cuda.CUDAGraph] = {}
         self._pool: Pool | None = None
@@ -69,6 +77,10 @@ class StepLibrary:
     def any_context(self) -> bool:
         """True where optimised steps serve contexts of any length."""
         return self._fast is not None
+
+    def optimises(self, tokens: int) -> bool:
+        """True where steps of ``tokens`` tokens are compiled or recorded."""
+        return self._optimises and (tokens == 1 or not self._one_only)
 
     def key(self, batch: int, queries: int, context: int, *, optimised: bool) -> StepKey:
         """The key of the smallest step that serves ``batch`` rows of up to ``context`` tokens."""
@@ -119,6 +131,9 @@ class StepLibrary:
 
     def rehearse(self, key: StepKey) -> None:
         """Run a step of this size for nobody, so that everything it needs is compiled; any thread may do so."""
+        if self._compiles:
+            torch._dynamo.config.recompile_limit = COMPILED_SIZES
+            torch._dynamo.config.accumulated_recompile_limit = COMPILED_SIZES
         state = DecodeState(key.rows, max(key.context, 64), (), self._state.device)
         self._build(key, state).run()
         if self._state.device.type == "cuda":

@@ -13,9 +13,42 @@ from qsum_lsp.engines.torch.model import Layer, Model
 from qsum_lsp.engines.torch.shape import ModelShape, rope_table
 from qsum_lsp.errors import EngineUnavailable
 
+PIECE = 32 << 20
+"""Bytes that are on their way to the device at once."""
+
+
+class Upload:
+    """Brings tensors to a GPU through two pieces of pinned memory, several times faster than from mapped files.
+
+    While one piece is on its way to the device the other is filled.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        pinned = device.type == "cuda"
+        self._pieces = [torch.empty(PIECE, dtype=torch.uint8, pin_memory=pinned) for _ in range(2)]
+        self._free = [torch.cuda.Event() for _ in range(2)] if pinned else []
+        self._turn = 0
+
+    def __call__(self, tensor: torch.Tensor) -> torch.Tensor:
+        """``tensor`` on the device."""
+        found = torch.empty_like(tensor, device=self._device, memory_format=torch.contiguous_format)
+        source, target = (each.reshape(-1).view(torch.uint8) for each in (tensor, found))
+        for begin in range(0, source.numel(), PIECE):
+            self._turn = 1 - self._turn
+            part = source[begin : begin + PIECE]
+            piece = self._pieces[self._turn][: part.numel()]
+            if self._free:
+                self._free[self._turn].synchronize()
+            piece.copy_(part)
+            target[begin : begin + PIECE].copy_(piece, non_blocking=True)
+            if self._free:
+                self._free[self._turn].record()
+        return found
+
 
 class TensorFiles:
-    """The tensors of a folder by name, read when asked for."""
+    """The tensors of a folder by name, brought to ``device`` when asked for."""
 
     def __init__(self, folder: Path, device: torch.device) -> None:
         index = folder / "model.safetensors.index.json"
@@ -30,8 +63,10 @@ class TensorFiles:
             with safe_open(single, framework="pt") as opened:
                 files = dict.fromkeys(opened.keys(), single.name)
         self._files: dict[str, str] = files
+        self._upload = Upload(device) if device.type == "cuda" else None
+        where = "cpu" if self._upload else str(device)
         self._opened = {
-            name: safe_open(folder / name, framework="pt", device=str(device)) for name in set(files.values())
+            name: safe_open(folder / name, framework="pt", device=where) for name in set(files.values())
         }
 
     def __contains__(self, name: str) -> bool:
@@ -40,7 +75,7 @@ class TensorFiles:
     def get(self, name: str) -> torch.Tensor:
         """The tensor called ``name`` as saved."""
         tensor: torch.Tensor = self._opened[self._files[name]].get_tensor(name)
-        return tensor
+        return self._upload(tensor) if self._upload else tensor
 
 
 def compute_dtype(shape: ModelShape, device: torch.device) -> torch.dtype:
