@@ -20,7 +20,7 @@ from qsum_lsp.engines.torch.state import DecodeState
 from qsum_lsp.engines.torch.steps import StepLibrary
 from qsum_lsp.engines.torch.tokenizer import ChatTokenizer
 from qsum_lsp.engines.torch.triton_path import TritonPath
-from qsum_lsp.engines.torch.weights import load_model
+from qsum_lsp.engines.torch.weights import compact, load_model
 from qsum_lsp.errors import EngineUnavailable, OutOfDeviceMemory, UsageError
 
 log = logging.getLogger(__name__)
@@ -98,6 +98,7 @@ def load(options: TorchOptions, source: ModelSource, context_tokens: int) -> Loa
         torch.cuda.set_per_process_memory_fraction(min(1.0, plan.limit / total), device)
         if plan.limit < TIGHT:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:2:16:8")
+            os.environ.setdefault("CUBLASLT_WORKSPACE_SIZE", "8192")
     name, attend = attention.choose(options.attention, device)
     # recorded prefills would keep dequantised matrices in a pool of their own
     flexible = name.startswith("flash") and plan.quantization == "none"
@@ -110,6 +111,8 @@ def load(options: TorchOptions, source: ModelSource, context_tokens: int) -> Loa
             context=context_tokens + 64,
             adapter=source.adapter_weights(),
         )
+        if plan.quantization != "none" and plan.limit < TIGHT:
+            compact(model, device)
         _forget_blocks(device)
         cache = KvCache(shape, plan.pages, model.dtype, device)
         draft = None

@@ -117,6 +117,30 @@ def load_model(
     return build_model(shape, get, files.__contains__, device, quantization, context)
 
 
+def compact(model: Model, device: torch.device) -> None:
+    """Lay the tensors of ``model`` out anew, by way of the host.
+
+    Quantised matrices end up in what is left of the blocks that held the saved ones, so that memory between them
+    stays reserved and cannot be used for anything larger.
+    """
+    places = [
+        (module._buffers, name, tensor)
+        for module in model.modules()
+        for name, tensor in module._buffers.items()
+        if tensor is not None
+    ]
+    on_host = {id(tensor): tensor.cpu() for _, _, tensor in places}
+    keys = [(buffers, name, id(tensor)) for buffers, name, tensor in places]
+    for buffers, name, key in keys:
+        buffers[name] = on_host[key]
+    places.clear()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    placed = {key: held.to(device) for key, held in on_host.items()}
+    for buffers, name, key in keys:
+        buffers[name] = placed[key]
+
+
 def build_model(
     shape: ModelShape,
     get: Callable[[str], torch.Tensor],

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from qsum_lsp.engines.torch import ahead, weights
+from qsum_lsp.engines.torch.shape import ModelShape
 from tests.engines.torch.tiny import options
 
 CPU = torch.device("cpu")
@@ -43,3 +44,15 @@ def test_upload_in_pieces(monkeypatch: pytest.MonkeyPatch, sizes: tuple[int, ...
         found = upload(tensor)
         assert torch.equal(found, tensor)
         assert found.data_ptr() != tensor.data_ptr()
+
+
+@pytest.mark.parametrize("quantization", ["none", "nf4"])
+def test_a_model_laid_out_anew_is_the_same(qwen: Path, quantization: str) -> None:
+    shape = ModelShape.read(qwen)
+    model = weights.load_model(qwen, shape, CPU, quantization=quantization, context=64)
+    before = {name: tensor.clone() for name, tensor in model.named_buffers()}
+    weights.compact(model, CPU)
+    after = dict(model.named_buffers())
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert model.embedding.data_ptr() == model.head.weight.data_ptr()  # one tensor still
