@@ -415,6 +415,19 @@ async def under(change: Any, measured: Any) -> Any:
 
 
 @contextlib.contextmanager
+def products_by_cublas() -> Iterator[None]:
+    """Steps of more than 16 rows whose products are cuBLAS's."""
+    from qsum_lsp.engines.torch import fast
+
+    real = fast.SKINNY_ROWS
+    fast.SKINNY_ROWS = 16
+    try:
+        yield
+    finally:
+        fast.SKINNY_ROWS = real
+
+
+@contextlib.contextmanager
 def plain_launches() -> Iterator[None]:
     """Each kernel starts after the one before has ended."""
     real = triton_path.TritonPath.find
@@ -454,6 +467,7 @@ async def main() -> None:
         "queue": lambda: many(folder, [256, 2048], rounds=4),
         "many-fa3": lambda: many(folder, some, attention="flash_attention_3"),
         "many-add": lambda: under(adding_products(), many(folder, some)),
+        "many-cublas": lambda: under(products_by_cublas(), many(folder, some)),
         "many-serial": lambda: under(serial(), many(folder, some)),
         "many-at-once": lambda: under(at_once(), many(folder, some)),
         "many-4096": lambda: many(folder, some, prefill_tokens=4096),
@@ -462,6 +476,7 @@ async def main() -> None:
         "prefill-fa3": lambda: prefill(folder, attention="flash_attention_3"),
         "prefill-add": lambda: under(adding_products(), prefill(folder)),
         "profile": lambda: profile(folder, [8, 64, 256]),
+        "profile-cublas": lambda: under(products_by_cublas(), profile(folder, [32, 64])),
         "profile-1": lambda: profile(folder, [1]),
         "profile-1-plain": lambda: under(plain_launches(), profile(folder, [1])),
         "profile-nf4": lambda: profile(folder, [1], quantization="nf4"),

@@ -50,6 +50,12 @@ def watch(module: Any, function: str, name: str) -> None:
     setattr(module, function, timed)
 
 
+def bytecode_on_disk(module: Any) -> bool:
+    """True where a start need not compile the module's source."""
+    cached = module.__spec__.cached
+    return bool(cached) and os.path.exists(cached)
+
+
 async def main() -> None:
     """Start as ``qsum`` starts its engine, answer one request, and wait for full speed."""
     mark("Python started")
@@ -81,7 +87,7 @@ async def main() -> None:
     found["threads"] = threading.active_count()
     found["detail"] = engine.status().detail
     torch = sys.modules["torch"]
-    found["PyTorch's bytecode"] = torch.__spec__.cached
+    found["PyTorch's bytecode is on disk"] = bytecode_on_disk(torch)
     print(json.dumps(found))
     sys.stdout.flush()
     await engine.aclose()
