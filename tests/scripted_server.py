@@ -67,6 +67,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _chat(self, body: dict[str, Any]) -> None:
         script = self.script
+        if not body:  # the client left before it had said what it wanted
+            self.close_connection = True
+            return
         prompt = body["messages"][-1]["content"]
         with self.lock:
             script.requests += 1
