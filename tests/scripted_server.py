@@ -18,13 +18,14 @@ from typing import Any, Self
 
 @dataclass
 class Script:
-    """``seconds_per_word`` paces the stream, ``status`` (when not 200) is answered instead of a summary.
+    """``seconds_per_word`` paces the stream; a ``status`` other than 200 is answered, with ``error``.
 
     At most ``slots`` answers are made at once; further requests wait.
     """
 
     seconds_per_word: float = 0.0
     status: int = 200
+    error: str = "scripted failure"
     answer: str = ""
     slots: int = 10_000
     requests: int = 0
@@ -79,7 +80,7 @@ class _Handler(BaseHTTPRequestHandler):
             script.running += 1
         try:
             if script.status != 200:
-                self._json(script.status, {"error": {"message": "scripted failure"}})
+                self._json(script.status, {"error": {"message": script.error}})
                 return
             words = (script.answer or _answer(prompt)).split()
             if body.get("stream"):

@@ -40,7 +40,7 @@ async def code_actions(
             offers = [
                 offer for offer in offers if any(_is_of(offer.kind, only) for only in params.context.only)
             ]
-        return [_action(ls, offer) for offer in offers]
+        return [_action(ls, snapshot, offer) for offer in offers]
 
 
 async def resolve_code_action(ls: QsumServer, action: types.CodeAction) -> types.CodeAction:
@@ -48,6 +48,10 @@ async def resolve_code_action(ls: QsumServer, action: types.CodeAction) -> types
     data = action.data if isinstance(action.data, dict) else {}
     uri, line = data.get("uri"), data.get("line")
     if not isinstance(uri, str):
+        return action
+    snapshot = ls.documents.get(uri)
+    if snapshot is not None and snapshot.version != data.get("version"):
+        ls.tell(writing.CHANGED)  # the line that it was offered for may be another by now
         return action
     if data.get("command") == "qsum.updateFrontMatter":
         written = await writing.front_matter(ls, uri)
@@ -121,7 +125,7 @@ def _offers(
     return offers
 
 
-def _action(ls: QsumServer, offer: _Offer) -> types.CodeAction | types.Command:
+def _action(ls: QsumServer, snapshot: Snapshot, offer: _Offer) -> types.CodeAction | types.Command:
     command = types.Command(title=offer.title, command=offer.command, arguments=offer.arguments)
     if not ls.client.takes_code_actions:
         return command
@@ -131,7 +135,12 @@ def _action(ls: QsumServer, offer: _Offer) -> types.CodeAction | types.Command:
         action.is_preferred = True
     if offer.has_edit and ls.client.resolves_edits:
         uri, *line = offer.arguments
-        action.data = {"command": offer.command, "uri": uri, "line": line[0] if line else None}
+        action.data = {
+            "command": offer.command,
+            "uri": uri,
+            "line": line[0] if line else None,
+            "version": snapshot.version,
+        }
     else:
         action.command = command
     return action

@@ -3,6 +3,7 @@
 import re
 
 from lsprotocol import types
+from pygls.exceptions import JsonRpcException
 
 from qsum_lsp.document import Section
 from qsum_lsp.document.inserted_summary import LABEL, find_inserted_summary
@@ -55,9 +56,12 @@ async def apply(ls: QsumServer, snapshot: Snapshot, edit: TextEdit, label: str) 
         return "this editor does not let a server edit documents"
     if not is_current(ls, snapshot):
         return "the document was changed meanwhile; nothing was edited"
-    answer = await ls.workspace_apply_edit_async(
-        types.ApplyWorkspaceEditParams(label=label, edit=workspace_edit(ls, snapshot, edit))
-    )
+    try:
+        answer = await ls.workspace_apply_edit_async(
+            types.ApplyWorkspaceEditParams(label=label, edit=workspace_edit(ls, snapshot, edit))
+        )
+    except JsonRpcException as error:
+        return f"the editor did not apply the edit ({error})"
     if answer.applied:
         return ""
     return answer.failure_reason or "the editor did not apply the edit"

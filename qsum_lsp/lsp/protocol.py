@@ -76,8 +76,10 @@ class QsumProtocol(LanguageServerProtocol):
                 raise refused
             super().handle_message(self._structured(message, method))
         except JsonRpcException as error:
-            _log.warning("refused a message: %s: %s", method, error)
-            if request_id is not None:
+            _log.warning("refused a message: %s: %s", method or "a response", error)
+            if method is None:
+                self._fail(msg_id, error)
+            elif request_id is not None:
                 self._send_response(request_id, None, error.to_response_error())
 
     def _is_awaited(self, msg_id: object) -> bool:
@@ -90,6 +92,13 @@ class QsumProtocol(LanguageServerProtocol):
             self._result_types.pop(msg_id, None)
             return False
         return future is not None
+
+    def _fail(self, msg_id: Any, error: JsonRpcException) -> None:
+        """Let the one who waits for the response ``msg_id`` know that it cannot be read; pygls lets it wait."""
+        self._result_types.pop(msg_id, None)
+        future = self._request_futures.pop(msg_id, None)
+        if future is not None and not future.done():
+            future.set_exception(error)
 
     def _refusal(self, method: object) -> JsonRpcException | None:
         if self._shutdown:

@@ -24,7 +24,7 @@ class RawClient:
     """One connection to a server.
 
     ``received`` are all notifications and requests of the server; a request is answered by ``answers`` (by method),
-    else with null.
+    else with null. What raises AnswerError answers with that error.
     """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -96,7 +96,10 @@ class RawClient:
             self.received.append(message)
             if "id" in message:
                 answer = self.answers.get(message["method"], lambda _: None)
-                self.send({"id": message["id"], "result": answer(message.get("params"))})
+                try:
+                    self.send({"id": message["id"], "result": answer(message.get("params"))})
+                except AnswerError as refusal:
+                    self.send({"id": message["id"], "error": {"code": refusal.code, "message": str(refusal)}})
             return
         future = self._waiting.pop(message["id"], None)
         if future is None:

@@ -63,6 +63,39 @@ async def test_each_folder_has_its_own_settings(tmp_path: Path, engine: Scripted
         assert "extractive: a sentence of the text" in await hover_at(client, later / "page.md")
 
 
+@pytest.mark.parametrize(
+    ("language", "uri"),
+    [
+        ("markdown", "untitled:Untitled-1"),
+        ("mdx", "file:///notes"),
+        ("quarto", "untitled:a%20b"),
+        ("rmarkdown", "vscode-notebook-cell:/x#1"),
+    ],
+)
+async def test_what_the_editor_calls_markdown_is_served_whatever_its_name(
+    tmp_path: Path, engine: ScriptedServer, language: str, uri: str
+) -> None:
+    async with server(tmp_path, remote(engine)) as client:
+        buffer = Buffer(client, uri, TEXT, language)
+        assert "scripted, grounded" in await buffer.hover(0)
+        assert [title[:19] for title in await buffer.lens_titles()] == ["The importer reads "]
+        assert "Insert summary below heading" in await buffer.actions(0)
+        assert (await client.command("qsum.summarizeDocument", uri))["done"] == 2
+
+
+async def test_an_open_buffer_wins_over_its_file(tmp_path: Path, engine: ScriptedServer) -> None:
+    path = tmp_path / "page.qmd"
+    path.write_text(TEXT.replace("broken", "file's"))
+    async with server(tmp_path / "home", remote(engine)) as client:
+        buffer = Buffer(client, path.as_uri(), TEXT, language="plaintext-of-some-plugin")
+        found = await client.command("qsum.summarizeSection", buffer.uri, 0)
+        assert found["summary"].startswith("The importer reads")
+        assert "file's" not in engine.script()["prompts"][-1]
+        buffer.close()
+        await client.command("qsum.summarizeSection", buffer.uri, 0)
+        assert "file's" in engine.script()["prompts"][-1]
+
+
 async def test_what_is_known_goes_with_a_renamed_file_and_is_forgotten_with_a_deleted_one(
     tmp_path: Path, engine: ScriptedServer
 ) -> None:

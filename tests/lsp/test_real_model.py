@@ -1,14 +1,17 @@
 """The server with the real 0.5B model in it."""
 
 import asyncio
+import statistics
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from qsum_lsp.engines.host.connection import Connection
 from qsum_lsp.engines.host.place import EnginePlace
+from qsum_lsp.engines.protocol import GenerationRequest, Message
 from tests.lsp.raw_client import CAPABILITIES, Buffer, server
 
 TEXT = """# Backups
@@ -87,6 +90,65 @@ async def test_cancelling_a_hover_frees_the_shared_engine_within_a_step(
             for name in ("qsum_new_tokens_total", 'qsum_requests_total{outcome="completed"}'):
                 assert after[name] == before[name]  # it did not go on to the end unseen
             assert "fresh" in await buffer.hover(0)  # and its slot serves the next
+        finally:
+            await connection.aclose()
+            record.kill()
+
+
+async def test_after_a_cancel_the_model_does_hardly_another_step(
+    tmp_path: Path, real_model_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted in processor time of the process that computes, which has nothing else to do."""
+    monkeypatch.setenv("QSUM_HOME", str(tmp_path))
+    settings = {"engine": "llama", "model": str(real_model_path), "hover_wait_ms": 100_000}
+    async with server(tmp_path, settings, capabilities=CAPABILITIES) as client:
+        buffer = Buffer(client, "file:///backups.md", TEXT)
+        assert "fresh" in await buffer.hover(5)
+        (place,) = EnginePlace.all()
+        record = place.read()
+        assert record is not None
+        (worker,) = psutil.Process(record.pid).children()
+        connection = Connection(record)
+
+        def used() -> float:
+            times = worker.cpu_times()
+            return times.user + times.system
+
+        try:
+            pieces: list[float] = []
+            counting = GenerationRequest(
+                messages=(Message("user", "Count from 1 to 60."),), source="", max_new_tokens=60
+            )
+            model = str((await connection.health())["identity"]["model"])
+            await connection.client.chat(
+                counting, model=model, extra={}, on_text=lambda _: pieces.append(used())
+            )
+            step = (pieces[-1] - pieces[0]) / (len(pieces) - 1)
+            started = used()
+            assert "fresh" in await buffer.hover(0)
+            whole = used() - started
+            after = []
+            for part in (
+                0.6,
+                0.65,
+                0.7,
+                0.75,
+                0.8,
+            ):  # of an answer: the prompt has been read, the text is written
+                buffer.change(TEXT.replace("every night", f"every {part * 100:.0f} nights"))
+                started = used()
+                hover = buffer.start_hover(0)
+                while used() - started < part * whole:  # noqa: ASYNC110
+                    await asyncio.sleep(0.005)
+                client.notify("$/cancelRequest", {"id": client.last_id})
+                await asyncio.wait({hover})
+                answered = used()
+                assert hover.exception() is not None
+                await asyncio.sleep(0.5)
+                after.append((used() - answered) / step)
+            print(f"steps' worth after the answer: {[round(one, 1) for one in after]}")  # noqa: T201
+            print(f"a whole answer: {whole / step:.0f} steps' worth, one: {step * 1000:.0f} ms")  # noqa: T201
+            assert statistics.median(after) < 3
         finally:
             await connection.aclose()
             record.kill()

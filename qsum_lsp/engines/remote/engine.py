@@ -139,7 +139,9 @@ class RemoteEngine:
         pause = patience.pause_after(error)
         if pause is None:
             raise self._final(error) from None
-        _log.info("%s: %s; trying again in %.1f s", self._url, error, pause)
+        # what a server says may hold the prompt, which is no matter for the log
+        what = f"HTTP {error.status}" if isinstance(error, StatusError) else error
+        _log.info("%s: %s; trying again in %.1f s", self._url, what, pause)
         await asyncio.sleep(pause)
 
     def _note_overload(self, error: StatusError | ConnectionLost, admitted_at: float) -> None:
