@@ -12,7 +12,7 @@ from qsum_lsp.summaries.clean import clean_summary
 from qsum_lsp.summaries.openings import talks_of_page
 from qsum_lsp.text.extract import CUT, best_sentence
 from qsum_lsp.text.sentences import split_sentences
-from qsum_lsp.text.words import content_words, words
+from qsum_lsp.text.words import content_words, word_count, words
 
 _PARAGRAPHS = 3
 _SENTENCES = 3  # of a paragraph
@@ -40,7 +40,7 @@ def own_statement(markdown: str, *, title: str, max_chars: int, language: str = 
             if not purpose and (definition or index or number or not _defines(sentence, title, language)):
                 continue
             text = clean_summary(sentence, max_chars=max_chars, title=title, language=language)
-            if not _FEWEST_WORDS <= len(words(text)) <= _MOST_WORDS or _POINTS_ELSEWHERE.search(text):
+            if not _FEWEST_WORDS <= word_count(text) <= _MOST_WORDS or _POINTS_ELSEWHERE.search(text):
                 continue
             if not purpose:
                 definition = text

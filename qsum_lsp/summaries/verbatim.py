@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from qsum_lsp.document import split_blocks
 from qsum_lsp.summaries.nodes import Node
-from qsum_lsp.text.words import words
+from qsum_lsp.text.words import word_count
 
 # Markdown this many times longer than the limit holds more than a short text with long links would.
 _MARKUP_SHARE = 4
@@ -37,7 +37,7 @@ def _short_text(markdown: str, max_chars: int, min_words: int) -> str | None:
     if not _UNSEEN_TEXT.search(markdown) and len(_PLAIN_WORD.findall(markdown)) >= min_words:
         return None
     text = markdown if _PLAIN_LINE.fullmatch(markdown) else _visible_text(markdown)
-    if text is None or len(text) > max_chars or len(words(text)) >= min_words:
+    if text is None or len(text) > max_chars or word_count(text) >= min_words:
         return None
     return text
 

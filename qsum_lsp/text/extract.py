@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from qsum_lsp.text.sentences import split_sentences
-from qsum_lsp.text.words import content_words, words
+from qsum_lsp.text.words import content_words, word_count
 
 EXTRACT_VERSION = "3"
 """Part of the extractive engine's fingerprint: change it with any change that can change a choice."""
@@ -160,7 +160,7 @@ def _score(
     candidate: _Candidate, bag: Counter[str], centrality: float, title_words: set[str], max_chars: int
 ) -> float:
     text = candidate.text
-    count = len(words(text))
+    count = word_count(text)
     score = 1.0 / (1.0 + 0.12 * (candidate.index + candidate.paragraph)) + 0.4 * centrality
     if title_words:
         score += 0.9 * len(title_words & bag.keys()) / len(title_words)

@@ -68,6 +68,11 @@ def words(text: str) -> list[str]:
     return found
 
 
+def word_count(text: str) -> int:
+    """How many words ``text`` has for a reader; two characters of an unspaced script are about one."""
+    return sum((len(match.group()) + 1) // 2 if match["unspaced"] else 1 for match in _TOKEN.finditer(text))
+
+
 def without_elision(word: str) -> str:
     """``word`` without an elided article or pronoun before it."""
     return _ELIDED.sub("", word)
