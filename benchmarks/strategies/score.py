@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from qsum_lsp.document import split_blocks
 from qsum_lsp.evaluation.baselines import first_sentences
 from qsum_lsp.evaluation.measures import Embeddings, Rouge, interval
 from qsum_lsp.evaluation.pages import EvaluationPage, read_pages
@@ -123,8 +122,7 @@ def _gain(measured: Sequence[Any], *, same: bool) -> str:
 
 
 def _grounded(page: EvaluationPage, text: str) -> bool:
-    source = "\n\n".join((page.title, *(block.text for block in split_blocks(page.body))))
-    return check_grounding(text, source, known_names=page.site_names).grounded
+    return check_grounding(text, page.plain_text, known_names=page.site_names).grounded
 
 
 def read_samples(path: Path, pages: Mapping[str, EvaluationPage]) -> dict[str, list[Sample]]:

@@ -1,6 +1,6 @@
 """What can be told of a summary without a reference: its opening, its end, its length, its support in the page.
 
-The support is looked up here by plainer means than the grounding check's, so that the one can judge the other.
+Support is looked up here by plainer means than the grounding check's, so that the one can judge the other.
 """
 
 import re
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from qsum_lsp.document import split_blocks
 from qsum_lsp.evaluation.pages import EvaluationPage
+from qsum_lsp.summaries.grounding import check_grounding
 from qsum_lsp.text.language import guess_language
 from qsum_lsp.text.words import bare, content_words
 
@@ -31,6 +32,7 @@ class Checks:
     in_language: bool
     repeats_title: bool
     supported: bool
+    grounded: bool
 
 
 def check(summary: str, page: EvaluationPage, *, max_chars: int) -> Checks:
@@ -45,6 +47,7 @@ def check(summary: str, page: EvaluationPage, *, max_chars: int) -> Checks:
         else _same(summary, language),
         repeats_title=bare(summary) == bare(page.title),
         supported=not unsupported(summary, page),
+        grounded=check_grounding(summary, page.plain_text, known_names=page.site_names).grounded,
     )
 
 

@@ -32,6 +32,11 @@ class EvaluationPage:
         """The words of the site's name: ``acme/toolDocs`` stands for what its configuration would call it."""
         return tuple(_NAME_PART.findall(self.site))
 
+    @property
+    def plain_text(self) -> str:
+        """Title and body as a reader sees them."""
+        return "\n\n".join((self.title, *(block.text for block in split_blocks(self.body))))
+
     def document(self) -> Document:
         """The page as a file of a site: its title in the front matter, no description."""
         return parse(f"---\ntitle: {json.dumps(self.title, ensure_ascii=False)}\n---\n{self.body}")

@@ -27,13 +27,23 @@ class Scored:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """The summaries of one run and what was found in each, in the pages' order."""
+
+    predictions: Sequence[Prediction]
+    checks: Sequence[Checks]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Results:
-    """Everything a report says. ``methods`` has the run first, then the other run if any, then the baselines."""
+    """Everything a report says.
+
+    ``methods`` has the run first, then the other run if any, then the baselines; ``runs`` the run and the other one.
+    """
 
     pages: Sequence[EvaluationPage]
-    predictions: Sequence[Prediction]
     methods: dict[str, Scored]
-    checks: Sequence[Checks]
+    runs: dict[str, Run]
     max_chars: int
 
     @property
@@ -62,8 +72,11 @@ class Results:
 
     def gain(self, over: str, metric: str, group: Sequence[int]) -> Interval:
         """How much more the run has than ``over``, paired by page."""
-        own, other = (self.methods[method].scores[metric][list(group)] for method in (RUN, over))
-        return interval(own - other)
+        return interval(self.differences(over, metric)[list(group)])
+
+    def differences(self, over: str, metric: str) -> "Values":
+        """How much more the run has than ``over`` on each page, shape [pages]."""
+        return self.methods[RUN].scores[metric] - self.methods[over].scores[metric]
 
     def words(self, method: str, group: Sequence[int]) -> float:
         """Words in a text of ``method``, on average."""
@@ -81,9 +94,8 @@ def evaluate(
     """Score ``predictions``, and ``other`` ones, of ``pages`` in their order. Raises UsageError."""
     rouge = Rouge()
     references = [page.description for page in pages]
-    texts: dict[str, list[str]] = {RUN: [prediction.summary for prediction in predictions]}
-    if other is not None:
-        texts[OTHER_RUN] = [prediction.summary for prediction in other]
+    made = {RUN: predictions} | ({} if other is None else {OTHER_RUN: other})
+    texts = {name: [prediction.summary for prediction in run] for name, run in made.items()}
     for name, make in baselines().items():
         texts[name] = [make(page) for page in pages]
     methods = {}
@@ -94,11 +106,16 @@ def evaluate(
         methods[name] = Scored(texts=own, scores=scores)
     return Results(
         pages=pages,
-        predictions=predictions,
         methods=methods,
-        checks=[
-            check(prediction.summary, page, max_chars=max_chars)
-            for prediction, page in zip(predictions, pages, strict=True)
-        ],
+        runs={
+            name: Run(
+                predictions=run,
+                checks=[
+                    check(prediction.summary, page, max_chars=max_chars)
+                    for prediction, page in zip(run, pages, strict=True)
+                ],
+            )
+            for name, run in made.items()
+        },
         max_chars=max_chars,
     )

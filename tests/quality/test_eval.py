@@ -54,7 +54,15 @@ def test_a_run_is_made_kept_scored_again_and_compared(tmp_path: Path) -> None:
     assert compared.returncode == 0, compared.stderr
     assert "| over baseline run |" in compared.stdout
     different = compared.stdout.partition("## Where qsum and the baseline run differ most")[2]
-    assert "Nothing that anybody wrote." in different.splitlines()[4]
+    assert "qsum is better on 0 pages, worse on 1, equal on 5." in different
+    assert "Nothing that anybody wrote." in different.splitlines()[6]
+    assert "| what | qsum | baseline run |" in compared.stdout
+    (grounded,) = [
+        line for line in compared.stdout.splitlines() if line.startswith("| grounded (qsum's check) |")
+    ]
+    assert grounded.count("of 6") == 2
+    (all_pages,) = [line for line in compared.stdout.splitlines() if line.startswith("| all pages (6) |")]
+    assert all_pages.count("[") == 2
     shown = (tmp_path / "c" / "report.html").read_text("utf-8")
     assert shown.count("<svg") == 3
     assert "<script" not in shown
