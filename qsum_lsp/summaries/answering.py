@@ -89,7 +89,7 @@ class Answering:
             return ("it only repeated the title",)
         if bare(text) in bare(prompt.messages[-1].content.rpartition("===")[2]):
             return ("it only repeated the request",)
-        if speaks_of_itself(text):
+        if speaks_of_itself(text, language=guess_language(prompt.source)):
             return ("it spoke of the text, not of its subject",)
         source = "\n\n".join((*headings, prompt.source))
         return check_grounding(text, source, known_names=self._prompt_input.site_names).problems

@@ -47,7 +47,7 @@ def clean_summary(
             told = without_opening(
                 sentence, title=title, language=language, before="opened" if opened else "whole"
             )
-            if speaks_of_itself(told):
+            if speaks_of_itself(told, language=language):
                 continue
         ended = _ended(told, language)
         if len(join_sentences((*sentences, ended), language)) > max_chars or (

@@ -65,7 +65,7 @@ _ALLOWS = re.compile(
 _OTHER_SUBJECTS = re.compile(
     r"^(?:(?:dies(?:er|e|es)|der|die|das)\s+(?:abschnitt|seite|dokument|artikel|anleitung|text|kapitel|leitfaden)\s+"
     r"|(?:ce\s+site|(?:cette|ce|la|le)\s+(?:page|section|document|article|guide|texte|chapitre|tutoriel))\s+"
-    r"|(?:esta|este|la|el)\s+(?:página|sección|documento|artículo|guía|texto|capítulo|tutorial)\s+"
+    r"|(?:esta|este|la|el)\s+(?:página|sección|apartado|documento|artículo|guía|texto|capítulo|tutorial)\s+"
     r"|(?:esta|este|a|o)\s+(?:página|seção|secção|documento|artigo|guia|texto|capítulo|tutorial)\s+"
     r"|(?:questa|questo|la|il)\s+(?:pagina|sezione|documento|articolo|guida|testo|capitolo|tutorial)\s+"
     r"|(?:deze|dit|de|het)\s+(?:pagina|sectie|document|artikel|gids|tekst|hoofdstuk)\s+"
@@ -123,6 +123,14 @@ _OF_ITSELF = re.compile(
     r"(?:text|section|passage|documentation)\b",
     re.IGNORECASE,
 )
+_OF_ITSELF_ELSEWHERE = re.compile(
+    r"^(?:in\s+)?(?:dies(?:er|e|es|em)\s+(?:abschnitt|seite|dokument|kapitel)\b|(?:dans\s+)?cette\s+(?:page|section)\b"
+    r"|(?:en\s+)?(?:esta|este)\s+(?:página|sección|apartado)\b|(?:n?esta)\s+(?:página|seção|secção)\b"
+    r"|(?:in\s+)?questa\s+(?:pagina|sezione)\b|(?:in\s+)?deze\s+(?:pagina|sectie)\b"
+    r"|(?:(?:эта|этот|данная|данный)\s+)?(?:страница|раздел|документ|статья)\s+посвящ|(?:эта|данная)\s+страница\b"
+    r"|(?:本|该|此|这个?|這個?)(?:页面?|頁面?|节|節|章节?)|(?:この|本)(?:ページ|セクション))",
+    re.IGNORECASE,
+)
 
 
 Before = Literal["nothing", "whole", "opened"]
@@ -152,9 +160,9 @@ def without_opening(text: str, *, title: str, language: str, before: Before = "n
     return text
 
 
-def speaks_of_itself(text: str) -> bool:
-    """Whether a summary in English speaks of the text it sums up, after its openings were taken off."""
-    return _OF_ITSELF.search(text) is not None
+def speaks_of_itself(text: str, *, language: str) -> bool:
+    """Whether a summary speaks of the text it sums up, after its openings were taken off."""
+    return (_OF_ITSELF if language == "en" else _OF_ITSELF_ELSEWHERE).search(text) is not None
 
 
 def talks_of_page(sentence: str, language: str) -> bool:

@@ -3,6 +3,7 @@
 import pytest
 
 from qsum_lsp.summaries.clean import clean_summary, first_sentences
+from qsum_lsp.summaries.openings import speaks_of_itself
 from qsum_lsp.text.enough import is_enough
 from qsum_lsp.text.sentences import split_sentences
 
@@ -161,6 +162,23 @@ def test_an_answer_ends_where_its_sentences_do(raw: str, most: int) -> None:
     )
     kept = first_sentences(clean_summary(later, max_chars=400), most)
     assert first_sentences(clean_summary(ended, max_chars=400, whole=False), most) == kept
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("en", "This section has the settings of a server."),
+        ("en", "The engine behaves as described in the text."),
+        ("ru", "Страница посвящена поиску по документам."),
+        ("de", "Diese Seite richtet sich an Verwalter."),
+        ("es", "Este apartado sirve a los administradores."),
+        ("ja", "このページは管理者に向けたものです。"),
+    ],
+)
+def test_an_answer_that_still_speaks_of_its_text_is_known(language: str, text: str) -> None:
+    assert clean_summary(text, max_chars=280, language=language) == text
+    assert speaks_of_itself(text, language=language)
+    assert not speaks_of_itself("Der Server liest die Seite.", language="de")
 
 
 def test_a_block_of_code_is_no_answer() -> None:
