@@ -6,25 +6,32 @@ from qsum_lsp.document import Block, split_blocks
 from qsum_lsp.summaries.answer import Answer
 from qsum_lsp.summaries.clean import clean_summary
 from qsum_lsp.summaries.prompt import PromptInput
+from qsum_lsp.summaries.verbatim import visible_text
 from qsum_lsp.text.extract import CUT, best_sentence, best_whole_sentence, shorten
 from qsum_lsp.text.language import guess_language
 
 FALLBACK_NOTE = "The best sentence of the text, since"
-"""How the note of every fallback begins."""
+"""How the note of a page's fallback begins."""
 _LEAD_IN_ENDS = (":", "：")
 
 
 def extract(prompt_input: PromptInput, source: str, *, why: str, lasting: bool = True) -> Answer:
-    """The best sentence of the text, else of its parts' summaries, else what its table or its code begins with.
+    """The text where it is short, else its best sentence, else that of its parts' summaries, else how its table or code begins.
 
     ``why`` completes the note.
     """
+    max_chars = prompt_input.max_chars
+    if not prompt_input.is_page and not prompt_input.parts:
+        whole = visible_text(prompt_input.markdown)
+        if whole and len(whole) <= max_chars:
+            return Answer(
+                text=whole, source="extractive", note=f"The text itself, since {why}.", lasting=lasting
+            )
     blocks = split_blocks(prompt_input.markdown)
     prose = [block.text for block in blocks if block.kind in ("paragraph", "list_item", "quote")]
     paragraphs = prose or [summary for _, summary in prompt_input.parts]
     title = prompt_input.headings[-1] if prompt_input.headings else ""
     language = guess_language(source)
-    max_chars = prompt_input.max_chars
     text = best_sentence(paragraphs, max_chars=max_chars, title=title, language=language)
     if text.endswith(CUT):
         text = best_whole_sentence(paragraphs, max_chars=max_chars, title=title, language=language) or text

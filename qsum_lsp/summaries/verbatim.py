@@ -36,13 +36,13 @@ def verbatim_text(node: Node, *, max_chars: int, min_words: int) -> str | None:
 def _short_text(markdown: str, max_chars: int, min_words: int) -> str | None:
     if not _UNSEEN_TEXT.search(markdown) and len(_PLAIN_WORD.findall(markdown)) >= min_words:
         return None
-    text = markdown if _PLAIN_LINE.fullmatch(markdown) else _visible_text(markdown)
+    text = markdown if _PLAIN_LINE.fullmatch(markdown) else visible_text(markdown)
     if text is None or len(text) > max_chars or word_count(text) >= min_words:
         return None
     return text
 
 
-def _visible_text(markdown: str) -> str | None:
+def visible_text(markdown: str) -> str | None:
     """All text on one line, or None where it holds code or a table beside other things."""
     blocks = [block for block in split_blocks(markdown) if block.text.strip()]
     if any(block.kind in ("code", "table") for block in blocks) and (

@@ -23,6 +23,15 @@ def test_where_no_sentence_fits_one_is_cut() -> None:
     assert fallback(LONG).endswith("…")
 
 
+def test_a_short_section_is_shown_whole() -> None:
+    text = "It forgets all when it stops. It keeps nothing on disk."
+    prompt_input = PromptInput(headings=("Cache",), markdown=text, max_chars=280)
+    answer = extract(prompt_input, text, why="it is a test")
+    assert (answer.text, answer.note) == (text, "The text itself, since it is a test.")
+    long = PromptInput(headings=("Cache",), markdown=text, max_chars=40)
+    assert extract(long, text, why="it is a test").text == "It forgets all when it stops."
+
+
 @pytest.mark.parametrize(
     ("sentence", "expected"),
     [
