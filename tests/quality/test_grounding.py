@@ -118,6 +118,14 @@ def test_a_name_behind_an_elided_article_stands_in_the_text() -> None:
     assert not check_grounding("L'équipe de Redis publie les versions.", french).grounded
 
 
+def test_a_german_noun_is_no_name() -> None:
+    source = "Mit sichern legen Sie Kopien der Datenbank an. Sicherungen werden nachts erstellt und von Ihnen verwaltet."
+    assert check_grounding("Beschreibt die Verwaltung von Sicherungen der Datenbank.", source).grounded
+    reworded = "Beschreibt die Erstellung und Verwaltung von Sicherungen der Datenbank."
+    assert check_grounding(reworded, source).grounded
+    assert not check_grounding("Beschreibt Sicherungen der Datenbank mit Oracle.", source).grounded
+
+
 def test_a_summary_in_another_language_is_refused() -> None:
     german = "Der Zwischenspeicher hält Anmeldedaten vor. Er überlebt keinen Neustart des Rechners."
     assert not check_grounding("Learn how the temporary storage keeps credentials.", german).grounded

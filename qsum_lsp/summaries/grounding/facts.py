@@ -10,6 +10,8 @@ _NUMBER = re.compile(r"(?<![A-Za-z0-9_.])(?<!\w-)\d[\d,.]*(?<![,.])[A-Za-z]*(?![
 _IDENTIFIER = re.compile(r"(?<!\w)(?:\w+(?:[._/:-]\w+)*[._/]\w+|--?[a-z][\w-]+|[a-z]+[A-Z]\w*)(?!\w)")
 _NAME = re.compile(r"(?<![\w./-])[A-Z]\w*(?:[’'&-]\w+)*(?: [A-Z]\w*(?:[’'&-]\w+)*)*")
 _POSSESSIVE = re.compile(r"['’]s$")
+# German writes every noun with a capital; one that is made by these endings names no product or person.
+_GERMAN_NOUN = re.compile(r"[a-zäöüß](?:ung|heit|keit|schaft|tion|tät|nis|ment|tum)(?:e?n|e?s|e|se)?$")
 _URL = re.compile(r"\b(?:https?://|www\.)\S+")
 _COUNT = re.compile(r"(?<![\w.])(\d+|[a-z]+)[ -]([^\W\d_]+)")
 _NUMBER_WORDS = {
@@ -105,6 +107,7 @@ def _known(name: str, reading: Reading) -> bool:
         or bool(reading.places_of(folded))
         or all(reading.places_of(part) for part in re.split(r"[-&]", folded) if part)
         or _is_acronym_of(name, reading)
+        or (reading.language == "de" and _GERMAN_NOUN.search(name) is not None)
     )
 
 

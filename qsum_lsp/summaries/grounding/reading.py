@@ -238,6 +238,49 @@ _DISCOURSE = frozenset(
         "least",
     ]
 )
+# What cleaning leaves of "Diese Seite beschreibt …" and its like.
+_DISCOURSE_ELSEWHERE = frozenset(
+    [
+        "beschreibt",
+        "erklärt",
+        "erläutert",
+        "behandelt",
+        "zeigt",
+        "übersicht",
+        "überblick",
+        "anleitung",
+        "décrit",
+        "explique",
+        "présente",
+        "montre",
+        "détaille",
+        "aperçu",
+        "guide",
+        "describe",
+        "explica",
+        "muestra",
+        "presenta",
+        "descripción",
+        "guía",
+        "descreve",
+        "apresenta",
+        "mostra",
+        "descrição",
+        "guia",
+        "descrive",
+        "spiega",
+        "illustra",
+        "panoramica",
+        "guida",
+        "beschrijft",
+        "toont",
+        "overzicht",
+        "описывает",
+        "объясняет",
+        "рассматривает",
+        "обзор",
+    ]
+)
 
 
 def stem(word: str) -> str:
@@ -272,7 +315,9 @@ class Reading:
         self.known_names = frozenset(name.casefold() for name in known_names)
         self.language = language
         self.lower = source.casefold().replace("’", "'")
-        self.stop = STOP_WORDS.get(language, frozenset()) | _DISCOURSE
+        self.stop = STOP_WORDS.get(language, frozenset()) | (
+            _DISCOURSE if language == "en" else _DISCOURSE | _DISCOURSE_ELSEWHERE
+        )
         self.words: list[str] = []
         self.sentence_at: list[int] = []
         self.sentences = _SENTENCE_END.split(source)
