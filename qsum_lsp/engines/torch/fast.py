@@ -9,14 +9,21 @@ from torch.nn import functional as F  # noqa: N812 - its usual name
 
 from qsum_lsp.engines.torch.attention import Backend
 from qsum_lsp.engines.torch.kernels import attention as attention_kernels
-from qsum_lsp.engines.torch.kernels import elementwise, linear
+from qsum_lsp.engines.torch.kernels import elementwise, fixed_attention, held, linear, packed
 from qsum_lsp.engines.torch.linear import BLOCK, Dense, Linear, Quantized4
 from qsum_lsp.engines.torch.model import KvCache, Layer, Model, PrefillInput
 from qsum_lsp.engines.torch.pages import PAGE_TOKENS
+from qsum_lsp.engines.torch.speculation import NGRAM, PromptLookup
 from qsum_lsp.engines.torch.state import DecodeState
 from qsum_lsp.engines.torch.step import DecodeStep, Drafter, Forward
 
 Epilogue = Literal["scaled", "swiglu", "residual", "argmax"]
+
+FEW_ROWS = 8
+"""Rows up to which every row is computed by the same tiles in the same order, however many there are."""
+
+ATTENTION_FEW = (32, 32, 4)
+"""Keys of a block, programs that the context of one token and key head is divided among, warps of each; for few rows."""
 
 SKINNY_ROWS = 64
 """Rows up to which the weights are read by own kernels; above, cuBLAS uses the tensor cores better."""
@@ -28,28 +35,34 @@ def _power(number: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Tiling:
-    """How one matrix product of few rows is cut; found by ``benchmarks/gpu_kernels.py`` on an H100."""
+    """How one matrix product of few rows is cut; found by ``benchmarks/gpu_kernels.py`` on an H100.
+
+    With ``chunks`` a program holds that many chunks of ``warps * block`` weights of each of its rows in registers.
+    """
 
     rows: int
     warps: int
     block: int = 0
     splits: int = 1
     stages: int = 1
+    chunks: int = 0
+
+    def outputs(self, epilogue: Epilogue) -> int:
+        """Columns of the result that one program makes; gates and ups are rows of their own where it holds them."""
+        return self.rows // 2 if self.chunks and epilogue == "swiglu" else self.rows
 
 
 def choose_tiling(n: int, k: int, m: int, epilogue: Epilogue, kind: str) -> Tiling:
-    """The tiling of an [m, k] by [n, k] product."""
-    if m == 1:
-        spread = max(1, _power(k) // 2048)
-        if epilogue == "argmax":
-            return Tiling(rows=8, warps=min(8, 4 * spread))
-        if kind == "4bit":  # unpacking takes registers
-            return Tiling(rows=2 if k <= 4096 else 1, warps=min(8, 4 * spread))
-        rows = 4 if n <= 4096 and k <= 4096 else 2
-        return Tiling(rows=rows, warps=min(8, spread))
-    few = m <= 16
+    """The tiling of an [m, k] by [n, k] product; up to FEW_ROWS it does not depend on ``m``."""
+    if kind == "4bit":
+        return Tiling(rows=2 if k <= 4096 else 1, warps=min(8, 4 * max(1, _power(k) // 2048)))
     if epilogue == "argmax":
         return Tiling(rows=64, warps=4, block=128, stages=3)
+    if m <= FEW_ROWS:
+        warps, block = (2, 256) if epilogue == "swiglu" else (4, 128)
+        chunks = 2 if k > 4096 else min(3, -(-k // 512))
+        return Tiling(rows=16, warps=warps, block=block, chunks=chunks, splits=-(-k // (512 * chunks)))
+    few = m <= 16
     if n > 4096:
         return Tiling(rows=64 if few else 32, warps=4, block=64 if few else 128, stages=3)
     if k > 4096:
@@ -63,7 +76,7 @@ def choose_tiling(n: int, k: int, m: int, epilogue: Epilogue, kind: str) -> Tili
 class Workspace:
     """Buffers of one step's forward pass over ``m`` rows; all are written before they are read."""
 
-    def __init__(self, model: Model, m: int, batch: int, *, splits: int, padded: int) -> None:
+    def __init__(self, model: Model, m: int, *, parts: int) -> None:
         shape, device, dtype = model.shape, model.device, model.dtype
 
         def empty(*sizes: int, kind: torch.dtype = torch.float32) -> torch.Tensor:
@@ -76,11 +89,10 @@ class Workspace:
         self.attended = empty(m, shape.q_size, kind=dtype)
         self.activation = empty(m, shape.intermediate, kind=dtype)
         self.picked = empty(m, kind=torch.int64)
-        groups = batch * shape.kv_heads
-        self.part_acc = empty(groups * splits * padded * shape.head_dim)
-        self.part_max = empty(groups * splits * padded)
-        self.part_sum = empty(groups * splits * padded)
-        self.counters = torch.zeros(max(groups, 4096), dtype=torch.int32, device=device)
+        self.part_acc = empty(parts * shape.head_dim)
+        self.part_max = empty(parts)
+        self.part_sum = empty(parts)
+        self.counters = torch.zeros(max(m * shape.kv_heads, 4096), dtype=torch.int32, device=device)
 
 
 class FastForward:
@@ -105,10 +117,21 @@ class FastForward:
         self.dependent = dependent
         shape = model.shape
         self._skinny = self.m <= SKINNY_ROWS and _readable(model, self.m)
-        self._rows_padded = max(16, _power(queries * shape.heads // shape.kv_heads))
-        # enough programs for all multiprocessors at any batch; a long context is divided among them
-        self._splits = max(1, min(16, _power(256 // (batch * shape.kv_heads))))
-        self.buffers = Workspace(model, self.m, batch, splits=self._splits, padded=self._rows_padded)
+        group = shape.heads // shape.kv_heads
+        self._few_rows = self.m <= FEW_ROWS
+        if self._few_rows:
+            self._block, self._splits, self._warps = ATTENTION_FEW
+            parts = self.m * _power(group)
+        else:
+            # enough programs for all multiprocessors at any batch; a long context is divided among them
+            self._block, self._splits, self._warps = (
+                64,
+                max(1, min(16, _power(256 // (batch * shape.kv_heads)))),
+                4,
+            )
+            self._rows_padded = max(16, _power(queries * group))
+            parts = batch * self._rows_padded
+        self.buffers = Workspace(model, self.m, parts=parts * shape.kv_heads * self._splits)
         self._pdl = {"launch_pdl": True} if dependent else {}
         if self._skinny:
             self._prepare()
@@ -130,7 +153,8 @@ class FastForward:
             tiling = choose_tiling(n, weight.in_features, self.m, epilogue, _format(weight))
             self._tilings[name] = tiling
             if tiling.splits > 1:
-                partials = max(partials, -(-n // tiling.rows) * tiling.splits * tiling.rows * self._m_padded)
+                tiles = -(-n // tiling.outputs(epilogue))
+                partials = max(partials, tiles * tiling.splits * tiling.rows * self._m_padded)
         blocks = [-(-shape.hidden // self._tilings[name].rows) for name in ("out", "down")]
         self._count = _power(max(blocks))
         self._ssq = torch.empty(self.m, self._count, dtype=torch.float32, device=device)
@@ -142,7 +166,7 @@ class FastForward:
 
     @property
     def _m_padded(self) -> int:
-        return max(16, _power(self.m))
+        return max(8 if self._few_rows else 16, _power(self.m))
 
     def __call__(
         self,
@@ -192,43 +216,66 @@ class FastForward:
         kind = _format(weight)
         n = weight.out_features // (2 if epilogue == "swiglu" else 1)
         data, scales, codes = _parts(weight)
-        tail = (
-            weight.bias, self._ssq, work.x, gain, work.h, self._ssq, work.qkv if out is None else out, self._index
-        )  # fmt: skip
-        blocks = -(-n // tiling.rows)
+        before = weight.bias, self._ssq, work.x, gain, work.h, self._ssq, work.qkv if out is None else out
+        blocks = -(-n // tiling.outputs(epilogue))
         constants = {
             "N": n,
             "K": weight.in_features,
             "WIDTH": self.model.shape.hidden,
             "ROWS": tiling.rows,
             "EPILOGUE": epilogue,
-            "FORMAT": kind,
             "BIAS": weight.bias is not None,
             "COUNT": self._count,
             "PDL": self.dependent,
             "num_warps": tiling.warps,
         }
         eps, count = self.model.shape.norm_eps, self._ssq_blocks[norm]
-        if self.m == 1:
-            linear.gemv[(blocks,)](
-                h, data, scales, codes, *tail, count, eps, KP=_power(weight.in_features), **constants, **self._pdl
+        if kind == "4bit":
+            packed.gemv[(blocks,)](
+                h, data, scales, codes, *before, count, eps, KP=_power(weight.in_features), **constants, **self._pdl
+            )  # fmt: skip
+            return
+        shared = {"MP": self._m_padded, "BK": tiling.block, "SPLITS": tiling.splits, "FORMAT": kind}
+        if tiling.chunks:
+            held.held[(blocks, tiling.splits)](
+                h, data, scales, *before, self._partials, work.counters, self.m, count, eps, STRIPES=tiling.warps,
+                CHUNKS=tiling.chunks, **shared, **constants, **self._pdl,
             )  # fmt: skip
         else:
             linear.skinny[(blocks, tiling.splits)](
-                h, data, scales, *tail, self._partials, work.counters, self.m, count, eps, MP=self._m_padded, BK=tiling.block,
-                SPLITS=tiling.splits, STAGES=tiling.stages, **constants, **self._pdl,
+                h, data, scales, *before, self._index, self._partials, work.counters, self.m, count, eps,
+                STAGES=tiling.stages, **shared, **constants, **self._pdl,
             )  # fmt: skip
 
     def _attend(self, index: int, layer: Layer, rows: torch.Tensor, ahead: int, qkv: torch.Tensor) -> None:
         model, work, shape = self.model, self.buffers, self.model.shape
-        attention_kernels.attend[(self.batch, shape.kv_heads, self._splits)](
+        group = shape.heads // shape.kv_heads
+        arguments = (
             qkv, model.cos, model.sin, layer.q_norm, layer.k_norm, self.cache.keys[index], self.cache.values[index],
             self.state.table, self.state.length, rows, work.attended, work.part_acc, work.part_max, work.part_sum,
             work.counters, self.state.table.stride(0), ahead, shape.norm_eps, 1 / math.sqrt(shape.head_dim),
-            HEADS=shape.heads, KV_HEADS=shape.kv_heads, HALF=shape.head_dim // 2, QUERIES=self.queries,
-            QP=_power(self.queries), MP=self._rows_padded, SPLITS=self._splits, BLOCK=64, PAGE=PAGE_TOKENS,
-            NORM=layer.q_norm is not None, STAGES=2, PDL=self.dependent, num_warps=4, **self._pdl,
         )  # fmt: skip
+        shared = {
+            "HEADS": shape.heads,
+            "KV_HEADS": shape.kv_heads,
+            "HALF": shape.head_dim // 2,
+            "QUERIES": self.queries,
+            "SPLITS": self._splits,
+            "BLOCK": self._block,
+            "PAGE": PAGE_TOKENS,
+            "NORM": layer.q_norm is not None,
+            "STAGES": 2,
+            "PDL": self.dependent,
+            "num_warps": self._warps,
+        }
+        if self._few_rows:
+            fixed_attention.attend[(self.m, shape.kv_heads, self._splits)](
+                *arguments, QP=max(16, _power(self.queries)), MP=max(16, _power(group)), GP=_power(group), **shared, **self._pdl
+            )  # fmt: skip
+        else:
+            attention_kernels.attend[(self.batch, shape.kv_heads, self._splits)](
+                *arguments, QP=_power(self.queries), MP=self._rows_padded, **shared, **self._pdl
+            )  # fmt: skip
 
     def _many(self, rows: torch.Tensor, tokens: torch.Tensor, ahead: int) -> torch.Tensor:
         model, work = self.model, self.buffers
@@ -266,13 +313,13 @@ class FastStep(DecodeStep):
     def run(self) -> None:
         """Advance every row by one step."""
         state, queries = self.state, self.queries
-        drafts = self.tokens
-        if self.drafter is not None and queries > 1:
+        drafts, look_up = self.tokens, isinstance(self.drafter, PromptLookup)
+        if self.drafter is not None and not look_up:
             drafts = self.drafter(self.rows, queries - 1).contiguous()
         elementwise.begin[(self.batch,)](
             self.rows, state.history, state.length, drafts, self.tokens, self.positions,
-            state.history.stride(0), state.context - 1, QUERIES=queries, QP=_power(queries), PDL=self._dependent,
-            num_warps=1, **self._pdl,
+            state.history.stride(0), state.context - 1, QUERIES=queries, QP=_power(queries), LOOKUP=look_up,
+            NGRAM=NGRAM, BLOCK=1024, PDL=self._dependent, num_warps=4, **self._pdl,
         )  # fmt: skip
         picked = self.forward(self.rows, self.tokens, self.positions)
         elementwise.accept[(self.batch,)](

@@ -88,7 +88,32 @@ def compare(folder: Path, quantization: str, batch: int, queries: int) -> None:
     with torch.inference_mode():
         wanted = _steps(model, batch, queries, kernels=False)
         got = _steps(model, batch, queries, kernels=True)
+        if batch * queries == 1 and quantization == "none":
+            same_bits(model)
     assert got == wanted, (quantization, batch, queries, got, wanted)
+
+
+def same_bits(model: Model) -> None:
+    """Fail unless a token's residual is the same alone, beside another row, and among drafts."""
+    state, cache = _prompt_state(model, 2, kernels=False)
+    rows = torch.arange(2)
+    lengths = state.length[:2].tolist()
+
+    def passed(batch: int, queries: int, rows: torch.Tensor, ahead: int = 0) -> torch.Tensor:
+        places = state.length[rows].long()[:, None] - 1 + torch.arange(queries)
+        tokens = state.history[rows[:, None], places].long()
+        forward = fast.FastForward(model, cache, state, batch, queries, dependent=False)
+        forward(rows, tokens, places, ahead)
+        return forward.buffers.x.clone()
+
+    state.history[:2, 60:] = torch.randint(0, 30, (2, CONTEXT - 60)).int()
+    together = passed(2, 1, rows)
+    drafts = passed(1, 4, rows[1:])
+    for row in range(2):
+        assert torch.equal(passed(1, 1, rows[row : row + 1])[0], together[row])
+    for ahead in range(4):
+        state.length[1] = lengths[1] + ahead
+        assert torch.equal(passed(1, 1, rows[1:])[0], drafts[ahead])
 
 
 if __name__ == "__main__":

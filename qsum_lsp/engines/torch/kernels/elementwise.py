@@ -11,7 +11,8 @@ def embed(
     tokens, table, gain, x, h, ssq, HIDDEN: tl.constexpr, HP: tl.constexpr, COUNT: tl.constexpr, PDL: tl.constexpr
 ):  # fmt: skip
     """X = table[token], h = x * gain, ssq[m, 0] = Σ x²; one program a token."""
-    _let_go(PDL)
+    # Nothing of a pass may start before this kernel has ended: the attention reads the lengths, and the keys and
+    # values of the passes before, ahead of its own wait.
     _wait(PDL)
     m = tl.program_id(0)
     d = tl.arange(0, HP)
@@ -120,9 +121,13 @@ def rotate_and_store(
 @triton.jit(do_not_specialize=["history_stride", "last_place"])
 def begin(
     rows, history, length, drafts, tokens, positions, history_stride, last_place,
-    QUERIES: tl.constexpr, QP: tl.constexpr, PDL: tl.constexpr,
+    QUERIES: tl.constexpr, QP: tl.constexpr, LOOKUP: tl.constexpr, NGRAM: tl.constexpr, BLOCK: tl.constexpr,
+    PDL: tl.constexpr,
 ):  # fmt: skip
-    """The step's tokens [B, QUERIES] (the last known one, then the drafts) and their positions; a program a row."""
+    """The step's tokens [B, QUERIES] (the last known one, then the drafts) and their positions; a program a row.
+
+    With LOOKUP the drafts are those of ``speculation.PromptLookup``, else they are read from ``drafts``.
+    """
     # Nothing may start before this kernel has ended: the attention reads lengths ahead of its own wait, and the
     # step before may still be changing them.
     _wait(PDL)
@@ -130,8 +135,26 @@ def begin(
     row = tl.load(rows + b)
     known = tl.load(length + row)
     j = tl.arange(0, QP)
-    last = tl.load(history + row * history_stride + known - 1).to(tl.int64)
-    draft = tl.load(drafts + b * (QUERIES - 1) + j - 1, mask=(j > 0) & (j < QUERIES), other=0).to(tl.int64)
+    drafted = (j > 0) & (j < QUERIES)
+    own = history + row * history_stride
+    last = tl.load(own + known - 1).to(tl.int64)
+    if LOOKUP:
+        LONGEST: tl.constexpr = 1 << 24
+        top = tl.full((BLOCK,), 0, dtype=tl.int32)
+        for start in range(0, known - 1, BLOCK):
+            i = start + tl.arange(0, BLOCK)
+            run = i < known - 1
+            matched = tl.zeros((BLOCK,), dtype=tl.int32)
+            for back in tl.static_range(NGRAM):
+                wanted = tl.load(own + tl.maximum(known - 1 - back, 0))
+                run = run & (i >= back)
+                run = run & (tl.load(own + i - back, mask=run, other=-1) == wanted)
+                matched += run.to(tl.int32)
+            top = tl.maximum(top, tl.where(i < known - 1, matched * LONGEST + i, 0))
+        place = tl.max(top, axis=0) % LONGEST + j
+        draft = tl.load(own + tl.minimum(place, last_place), mask=drafted, other=0).to(tl.int64)
+    else:
+        draft = tl.load(drafts + b * (QUERIES - 1) + j - 1, mask=drafted, other=0).to(tl.int64)
     tl.store(tokens + b * QUERIES + j, tl.where(j == 0, last, draft), mask=j < QUERIES)
     place = tl.minimum(known - 1 + j, last_place)
     tl.store(positions + b * QUERIES + j, place.to(tl.int64), mask=j < QUERIES)

@@ -6,8 +6,8 @@ RMSNorm and, for each of its blocks, the sum of x²; the reader of ``h`` sums th
 
 Epilogues: ``scaled`` (norm, bias) for queries, keys and values; ``swiglu`` (norm, silu(gate) * up); ``residual``
 (adds to x, prepares the next norm); ``argmax`` (norm, best row of each block).
-Formats of the weights: ``dense``, ``8bit`` (one scale a row) and, for one row only, ``4bit`` (two codes a byte,
-one float32 scale for 64 weights).
+Formats of the weights: ``dense`` and ``8bit`` (one scale a row). ``skinny`` serves up to 64 rows, and the large head; up to
+8 rows have ``held.held``, 4-bit weights ``packed.gemv``.
 """
 
 import triton
@@ -42,113 +42,11 @@ def _fetch_ahead(weight, rows, mask, k0, K: tl.constexpr, BYTES: tl.constexpr, S
 
 
 @triton.jit
-def _inverse_rms(ssq, m, mask, count, width, eps, COUNT: tl.constexpr):
+def _sums_of_squares(ssq, m, mask, count, COUNT: tl.constexpr):
     block = tl.arange(0, COUNT)
-    sums = tl.load(
+    return tl.load(
         ssq + m[:, None] * COUNT + block[None, :], mask=mask[:, None] & (block < count)[None, :], other=0.0
     )
-    return tl.rsqrt(tl.sum(sums, axis=1) / width + eps)
-
-
-@triton.jit
-def _decode(codes, index):
-    # a tree of selects on the four bits: faster than 32 lanes looking different entries up in memory
-    b0 = (index & 1) != 0
-    b1 = (index & 2) != 0
-    b2 = (index & 4) != 0
-    b3 = (index & 8) != 0
-    c0 = tl.where(b0, tl.load(codes + 1), tl.load(codes))
-    c1 = tl.where(b0, tl.load(codes + 3), tl.load(codes + 2))
-    c2 = tl.where(b0, tl.load(codes + 5), tl.load(codes + 4))
-    c3 = tl.where(b0, tl.load(codes + 7), tl.load(codes + 6))
-    c4 = tl.where(b0, tl.load(codes + 9), tl.load(codes + 8))
-    c5 = tl.where(b0, tl.load(codes + 11), tl.load(codes + 10))
-    c6 = tl.where(b0, tl.load(codes + 13), tl.load(codes + 12))
-    c7 = tl.where(b0, tl.load(codes + 15), tl.load(codes + 14))
-    low = tl.where(b2, tl.where(b1, c3, c2), tl.where(b1, c1, c0))
-    high = tl.where(b2, tl.where(b1, c7, c6), tl.where(b1, c5, c4))
-    return tl.where(b3, high, low)
-
-
-@triton.jit
-def _raw_rows(weight, rows, mask, K, KP: tl.constexpr, FORMAT: tl.constexpr):
-    # half as many bytes as weights in a 4-bit row
-    SIZE: tl.constexpr = KP // 2 if FORMAT == "4bit" else KP
-    width = K // 2 if FORMAT == "4bit" else K
-    k = tl.arange(0, SIZE)
-    pointers = weight + rows.to(tl.int64)[:, None] * width + k[None, :]
-    return tl.load(
-        pointers, mask=mask[:, None] & (k < width)[None, :], other=0, eviction_policy="evict_first"
-    )
-
-
-@triton.jit
-def _times_vector(
-    raw, h, scales, codes, rows, mask, K, KP: tl.constexpr, FORMAT: tl.constexpr, ROWS: tl.constexpr
-):
-    if FORMAT == "4bit":
-        k = tl.arange(0, KP // 2)
-        even = tl.load(h + 2 * k, mask=k < K // 2, other=0.0).to(tl.float32)
-        odd = tl.load(h + 2 * k + 1, mask=k < K // 2, other=0.0).to(tl.float32)
-        first = _decode(codes, raw.to(tl.int32) >> 4)
-        second = _decode(codes, raw.to(tl.int32))
-        products = first * even[None, :] + second * odd[None, :]
-        blocks = tl.sum(tl.reshape(products, (ROWS, KP // 64, 32)), axis=2)
-        block = tl.arange(0, KP // 64)
-        scale = tl.load(
-            scales + rows.to(tl.int64)[:, None] * (K // 64) + block[None, :],
-            mask=mask[:, None] & (block < K // 64)[None, :],
-            other=0.0,
-        )
-        y = tl.sum(blocks * scale, axis=1)
-    else:
-        k = tl.arange(0, KP)
-        vector = tl.load(h + k, mask=k < K, other=0.0).to(tl.float32)
-        y = tl.sum(raw.to(tl.float32) * vector[None, :], axis=1)
-        if FORMAT == "8bit":
-            y = y * tl.load(scales + rows, mask=mask, other=0.0)
-    return y
-
-
-@triton.jit(do_not_specialize=["ssq_count"])
-def gemv(
-    h, weight, scales, codes, bias, ssq, x, gain, h_out, ssq_out, out, out_index, ssq_count, eps,
-    N: tl.constexpr, K: tl.constexpr, KP: tl.constexpr, WIDTH: tl.constexpr, ROWS: tl.constexpr,
-    EPILOGUE: tl.constexpr, FORMAT: tl.constexpr, BIAS: tl.constexpr, COUNT: tl.constexpr, PDL: tl.constexpr,
-):  # fmt: skip
-    """One row: out = epilogue(weight [N, K] · h [K]); a program makes ROWS of the N (of the N gate-up pairs)."""
-    _let_go(PDL)
-    pid = tl.program_id(0)
-    rows = pid * ROWS + tl.arange(0, ROWS)
-    mask = rows < N
-    raw = _raw_rows(weight, rows, mask, K, KP, FORMAT)
-    if EPILOGUE == "swiglu":
-        raw_up = _raw_rows(weight, rows + N, mask, K, KP, FORMAT)
-    _wait(PDL)
-    y = _times_vector(raw, h, scales, codes, rows, mask, K, KP, FORMAT, ROWS)
-    if EPILOGUE != "residual":
-        zero = tl.arange(0, 1)
-        rms = tl.sum(_inverse_rms(ssq, zero, zero < 1, ssq_count, WIDTH, eps, COUNT))
-        y = y * rms
-    if BIAS:
-        y += tl.load(bias + rows, mask=mask, other=0.0).to(tl.float32)
-    if EPILOGUE == "swiglu":
-        up = _times_vector(raw_up, h, scales, codes, rows + N, mask, K, KP, FORMAT, ROWS) * rms
-        y = y / (1 + tl.exp(-y)) * up
-        tl.store(out + rows, y.to(out.dtype.element_ty), mask=mask)
-    elif EPILOGUE == "scaled":
-        tl.store(out + rows, y.to(out.dtype.element_ty), mask=mask)
-    elif EPILOGUE == "residual":
-        total = tl.load(x + rows, mask=mask, other=0.0) + y
-        tl.store(x + rows, total, mask=mask)
-        g = tl.load(gain + rows, mask=mask, other=0.0).to(tl.float32)
-        tl.store(h_out + rows, (total * g).to(h_out.dtype.element_ty), mask=mask)
-        tl.store(ssq_out + pid, tl.sum(tl.where(mask, total * total, 0.0)))
-    else:
-        y = tl.where(mask, y, float("-inf"))
-        best = tl.max(y, axis=0)
-        tl.store(out + pid, best)
-        tl.store(out_index + pid, tl.min(tl.where(y == best, rows, 2147483647), axis=0))
 
 
 @triton.jit
@@ -211,7 +109,8 @@ def skinny(
         if FORMAT == "8bit":
             acc = acc * tl.load(scales + rows, mask=mask, other=0.0)[:, None]
         if EPILOGUE != "residual":
-            rms = _inverse_rms(ssq, m, m_mask, ssq_count, WIDTH, eps, COUNT)
+            sums = _sums_of_squares(ssq, m, m_mask, ssq_count, COUNT)
+            rms = tl.rsqrt(tl.sum(sums, axis=1) / WIDTH + eps)
             acc = acc * rms[None, :]
         if BIAS:
             acc += tl.load(bias + rows, mask=mask, other=0.0).to(tl.float32)[:, None]
