@@ -10,7 +10,8 @@ from qsum_lsp.document.front_matter import split_front_matter
 from qsum_lsp.document.lines import LineTable
 from qsum_lsp.document.section import Section
 
-_BLOCK = 4096
+_BLOCKS = (65536, 1024)
+"""Texts are compared by so many characters, then by fewer: a slice costs little beside its characters."""
 
 
 def reparse(before: Document, text: str) -> Document | None:
@@ -65,18 +66,34 @@ class _Move:
         if section.end < self._own_end:
             return section
         moved, lines = self._moved, self._lines
-        is_behind = section.start >= self._own_end
+        if section.start >= self._own_end:
+            return self._behind(section)
         return Section(
             id=section.id,
             title=section.title,
             level=section.level,
-            start=section.start + moved if is_behind else section.start,
-            content_start=section.content_start + moved if is_behind else section.content_start,
+            start=section.start,
+            content_start=section.content_start,
             own_end=section.own_end + moved if section.own_end >= self._own_end else section.own_end,
             end=section.end + moved,
-            line=section.line + lines if is_behind else section.line,
+            line=section.line,
             end_line=section.end_line + lines,
             children=tuple([self.moved_section(child) for child in section.children]),
+        )
+
+    def _behind(self, section: Section) -> Section:
+        moved, lines, children = self._moved, self._lines, section.children
+        return Section(
+            id=section.id,
+            title=section.title,
+            level=section.level,
+            start=section.start + moved,
+            content_start=section.content_start + moved,
+            own_end=section.own_end + moved,
+            end=section.end + moved,
+            line=section.line + lines,
+            end_line=section.end_line + lines,
+            children=tuple([self._behind(child) for child in children]) if children else (),
         )
 
 
@@ -117,16 +134,18 @@ def _common(old: str, new: str) -> tuple[int, int]:
     """How many characters the two have in common at the start and, of the rest, at the end."""
     limit = min(len(old), len(new))
     start = 0
-    while start + _BLOCK <= limit and old.startswith(new[start : start + _BLOCK], start):
-        start += _BLOCK
+    for block in _BLOCKS:
+        while start + block <= limit and old.startswith(new[start : start + block], start):
+            start += block
     while start < limit and old[start] == new[start]:
         start += 1
     limit -= start
     end = 0
-    while end + _BLOCK <= limit and old.endswith(
-        new[len(new) - end - _BLOCK : len(new) - end], 0, len(old) - end
-    ):
-        end += _BLOCK
+    for block in _BLOCKS:
+        while end + block <= limit and old.endswith(
+            new[len(new) - end - block : len(new) - end], 0, len(old) - end
+        ):
+            end += block
     while end < limit and old[-1 - end] == new[-1 - end]:
         end += 1
     return start, end

@@ -92,6 +92,7 @@ _THIS = re.compile(
     r"|^this\s+is\b|^(?!(?:the|this|in)\b)",
     re.IGNORECASE,
 )
+_COLON = re.compile(r"[:：]")
 _LABEL = re.compile(
     r"^(?:(?:page |meta |short |the )?(?:description|summary|abstract|answer|tl;dr|zusammenfassung|beschreibung|résumé|"
     r"resumen|descripción|resumo|descrição|riassunto|descrizione|samenvatting|резюме|краткое содержание|описание|"
@@ -181,7 +182,9 @@ def without_label(text: str, title: str) -> str:
     """``text`` without what announces it: "Summary:", "Here it is:", its title in quotation marks or before a colon."""
     text = text.strip()
     previous = None
-    named = title and re.compile(
+    # both need a colon, which few summaries have, and a pattern of its own for each title
+    may_be_named = bool(title) and _COLON.search(text) is not None
+    named = may_be_named and re.compile(
         rf"^[^:：.!?]{{0,60}}?[{_OPENING_QUOTES}]?[^:：.!?{_OPENING_QUOTES}]{{0,120}}?(?<!\w){re.escape(title)}\s?[{_CLOSING_QUOTES}]"
         r"[^:：.!?]{0,20}[:：]\s*",
         re.IGNORECASE,
@@ -193,7 +196,7 @@ def without_label(text: str, title: str) -> str:
             text = named.sub("", text)
         if title and text.casefold().startswith(f"title: {title}".casefold()):
             text = text[len(title) + 7 :].strip(" .-–—:")
-        elif title and re.match(rf"{re.escape(title)}(?:\s+is)?\s?[:：]\s", text, re.IGNORECASE):
+        elif may_be_named and re.match(rf"{re.escape(title)}(?:\s+is)?\s?[:：]\s", text, re.IGNORECASE):
             text = re.split(r"[:：]\s", text[len(title) :], maxsplit=1)[1].strip()
         text = _unquoted(text)
     return text

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections import Counter
+from functools import lru_cache
 
 from qsum_lsp.text.words import STOP_WORDS, words
 
@@ -41,7 +42,11 @@ def guess_language(text: str) -> str:
 
     Latin script counts as English unless the function words clearly say otherwise; so does a text without letters.
     """
-    sample = text[:_SAMPLE]
+    return _language_of(text[:_SAMPLE])
+
+
+@lru_cache(maxsize=128)  # one text is asked about several times while its answer is made
+def _language_of(sample: str) -> str:
     if sample.isascii():
         return _latin_language(sample)
     scripts = Counter(

@@ -75,7 +75,7 @@ def word_count(text: str) -> int:
 
 def without_elision(word: str) -> str:
     """``word`` without an elided article or pronoun before it."""
-    return _ELIDED.sub("", word)
+    return _ELIDED.sub("", word) if "'" in word or "\u2019" in word else word
 
 
 def content_words(text: str, language: str) -> list[str]:

@@ -62,3 +62,17 @@ def test_a_key_in_a_section_parses_that_section_alone() -> None:
         assert reparse(parse(text), edited) == parse(edited)
     assert reparse(parse(text), text + "The end.") == parse(text + "The end.")
     assert reparse(parse(text), text + "\n") == parse(text + "\n")
+
+
+def test_edits_all_over_a_page_that_is_compared_in_blocks() -> None:
+    text = "# Page\n\n" + "".join(
+        f"{'##' if index % 10 == 0 else '###'} Part {index}\n\nText {index}. {'word ' * 40}\n\n"
+        for index in range(800)
+    )
+    document = parse(text)
+    for index in (0, 9, 237, 400, 563, 799):
+        place = text.index(f"Text {index}.")
+        for edited in (text[:place] + "x\n" + text[place:], text[:place] + text[place + 4 :]):
+            again = reparse(document, edited)
+            assert again is not None
+            assert again == parse(edited)

@@ -5,7 +5,7 @@ import re
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from qsum_lsp.text.words import STOP_WORDS, words
 
@@ -283,6 +283,7 @@ _DISCOURSE_ELSEWHERE = frozenset(
 )
 
 
+@lru_cache(maxsize=16384)  # the words of one site, which come again and again
 def stem(word: str) -> str:
     """``word`` without the commonest English endings, at least four letters long; other words as they are."""
     if not word.isascii() or len(word) <= _SHORTEST_STEM:
