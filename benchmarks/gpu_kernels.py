@@ -1,9 +1,9 @@
-"""Which cut of each kernel makes a decode step fastest on this card; the winners stand in ``fast``.
+"""Which cut of each kernel makes a decode step fastest on this card; the winners stand in ``tilings`` and ``fast``.
 
     python -m benchmarks.gpu_kernels --out tilings.json [--rows 1 8 64] [--against OTHER_CHECKOUT] [--seconds 200]
 
 Kernels are compiled by several processes first. Then one kernel after the other tries its candidates inside of whole
-recorded steps of the Qwen2.5-1.5B shape, because what counts is how it fits its neighbours. Up to 16 rows share one cut,
+recorded steps of the Qwen2.5-1.5B shape, because what counts is how it fits its neighbours. Up to 8 rows share one cut,
 so those counts of rows are searched together. Then it is checked that a token's residual has the same bits alone, among
 eight rows, and among drafts. ``--against`` measures the steps of another checkout in the same process. The file is
 written after every kernel; no candidate is tried after ``--seconds``.
@@ -63,7 +63,7 @@ MANY_SHAPES = {  # warps and rows of a program, for more than 16 rows
 
 def candidates(name: str, m: int) -> list[Any]:
     """Tilings worth trying for ``m`` rows."""
-    from qsum_lsp.engines.torch.fast import Tiling
+    from qsum_lsp.engines.torch.tilings import Tiling
 
     n, k, epilogue = PRODUCTS[name]
     small = n <= 4096
@@ -500,11 +500,6 @@ def main() -> None:
 
         chosen = search.run([(rows, 1)], tried[rows])
         search.note(**{f"best of {rows} rows, us": search.times([(rows, 1)], chosen)})
-        for fast.MANY in (256, 512, 1024, 2048):
-            search.note(
-                **{f"{rows} rows, {fast.MANY} programs of attention, us": search.times([(rows, 1)], chosen)}
-            )
-        fast.MANY = 256
         search.note(**{f"{rows} rows without a kernel, us": search.shares([(rows, 1)], chosen)})
         search.keep(f"products alone, {rows} rows", partial(products_alone, bench, rows, chosen))
         fast.SKINNY_ROWS = 16

@@ -393,19 +393,19 @@ def at_once() -> Iterator[None]:
 @contextlib.contextmanager
 def adding_products() -> Iterator[None]:
     """Prefills whose products add to the residual themselves."""
-    from qsum_lsp.engines.torch import fast
+    from qsum_lsp.engines.torch import fast_prefill
 
-    real = fast.complete
+    real = fast_prefill.complete
 
     def complete(weight: Any, values: torch.Tensor, x: torch.Tensor, *norm: Any) -> None:
         x.addmm_(values, weight.weight.t())
-        fast.add_norm(None, x, *norm)
+        fast_prefill.add_norm(None, x, *norm)
 
-    fast.complete = complete
+    fast_prefill.complete = complete
     try:
         yield
     finally:
-        fast.complete = real
+        fast_prefill.complete = real
 
 
 async def under(change: Any, measured: Any) -> Any:

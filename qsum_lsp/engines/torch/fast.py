@@ -1,76 +1,26 @@
-"""The decode step and the prefill as a few Triton kernels a layer; gives what ``model`` and ``step`` give."""
+"""The decode step as a few Triton kernels a layer; gives what ``model`` and ``step`` give."""
 
 import math
-from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
-from qsum_lsp.engines.torch.attention import Backend
+from qsum_lsp.engines.torch.fast_prefill import add_norm, best_token, swiglu
 from qsum_lsp.engines.torch.kernels import attention as attention_kernels
 from qsum_lsp.engines.torch.kernels import elementwise, fixed_attention, held, linear, packed
 from qsum_lsp.engines.torch.linear import BLOCK, Dense, Linear, Quantized4
-from qsum_lsp.engines.torch.model import KvCache, Layer, Model, PrefillInput
+from qsum_lsp.engines.torch.model import KvCache, Layer, Model
 from qsum_lsp.engines.torch.pages import PAGE_TOKENS
 from qsum_lsp.engines.torch.speculation import NGRAM, PromptLookup
 from qsum_lsp.engines.torch.state import DecodeState
 from qsum_lsp.engines.torch.step import DecodeStep, Drafter, Forward
-
-Epilogue = Literal["scaled", "swiglu", "residual", "argmax"]
-
-FEW_ROWS = 8
-"""Rows up to which every row is computed by the same tiles in the same order, however many there are."""
+from qsum_lsp.engines.torch.tilings import FEW_ROWS, Epilogue, choose_tiling, power_of_two
 
 ATTENTION_FEW = (32, 32, 4)
 """Keys of a block, programs that the context of one token and key head is divided among, warps of each; for few rows."""
 
 SKINNY_ROWS = 64
 """Rows up to which the weights are read by own kernels; above, cuBLAS uses the tensor cores better."""
-
-
-def _power(number: int) -> int:
-    return 1 << max(0, number - 1).bit_length()
-
-
-@dataclass(frozen=True, slots=True)
-class Tiling:
-    """How one matrix product of few rows is cut; found by ``benchmarks/gpu_kernels.py`` on an H100.
-
-    With ``chunks`` a program holds that many chunks of ``warps * block`` weights of each of its rows in registers.
-    """
-
-    rows: int
-    warps: int
-    block: int = 0
-    splits: int = 1
-    stages: int = 1
-    chunks: int = 0
-
-    def outputs(self, epilogue: Epilogue) -> int:
-        """Columns of the result that one program makes; gates and ups are rows of their own where it holds them."""
-        return self.rows // 2 if self.chunks and epilogue == "swiglu" else self.rows
-
-
-def choose_tiling(n: int, k: int, m: int, epilogue: Epilogue, kind: str) -> Tiling:
-    """The tiling of an [m, k] by [n, k] product; up to FEW_ROWS it does not depend on ``m``."""
-    if kind == "4bit":
-        return Tiling(rows=2 if k <= 4096 else 1, warps=min(8, 4 * max(1, _power(k) // 2048)))
-    if epilogue == "argmax":
-        return Tiling(rows=64, warps=4, block=128, stages=3)
-    if m <= FEW_ROWS:
-        warps, block = (2, 256) if epilogue == "swiglu" else (4, 128)
-        chunks = 2 if k > 4096 else min(3, -(-k // 512))
-        return Tiling(rows=16, warps=warps, block=block, chunks=chunks, splits=-(-k // (512 * chunks)))
-    few = m <= 16
-    if n > 4096:
-        return Tiling(rows=64 if few else 32, warps=4, block=64 if few else 128, stages=3)
-    if k > 4096:
-        rows, block, stages = 64, 128, 3
-    else:
-        rows, block, stages = (32, 256, 5) if few else (16, 128, 5)
-    splits = max(1, min(8, round(192 / -(-n // rows)), k // block))
-    return Tiling(rows=rows, warps=4, block=block, splits=splits, stages=stages)
 
 
 class Workspace:
@@ -121,15 +71,15 @@ class FastForward:
         self._few_rows = self.m <= FEW_ROWS
         if self._few_rows:
             self._block, self._splits, self._warps = ATTENTION_FEW
-            parts = self.m * _power(group)
+            parts = self.m * power_of_two(group)
         else:
             # enough programs for all multiprocessors at any batch; a long context is divided among them
             self._block, self._splits, self._warps = (
                 64,
-                max(1, min(16, _power(256 // (batch * shape.kv_heads)))),
+                max(1, min(16, power_of_two(256 // (batch * shape.kv_heads)))),
                 4,
             )
-            self._rows_padded = max(16, _power(queries * group))
+            self._rows_padded = max(16, power_of_two(queries * group))
             parts = batch * self._rows_padded
         self.buffers = Workspace(model, self.m, parts=parts * shape.kv_heads * self._splits)
         self._pdl = {"launch_pdl": True} if dependent else {}
@@ -156,7 +106,7 @@ class FastForward:
                 tiles = -(-n // tiling.outputs(epilogue))
                 partials = max(partials, tiles * tiling.splits * tiling.rows * self._m_padded)
         blocks = [-(-shape.hidden // self._tilings[name].rows) for name in ("out", "down")]
-        self._count = _power(max(blocks))
+        self._count = power_of_two(max(blocks))
         self._ssq = torch.empty(self.m, self._count, dtype=torch.float32, device=device)
         self._ssq_blocks = {"out": blocks[0], "down": blocks[1], "embed": 1}
         self._partials = torch.empty(partials, dtype=torch.float32, device=device)
@@ -166,7 +116,7 @@ class FastForward:
 
     @property
     def _m_padded(self) -> int:
-        return max(8 if self._few_rows else 16, _power(self.m))
+        return max(8 if self._few_rows else 16, power_of_two(self.m))
 
     def __call__(
         self,
@@ -183,7 +133,7 @@ class FastForward:
         layers: list[Layer] = list(model.layers)
         elementwise.embed[(self.m,)](
             tokens, model.embedding, layers[0].input_norm, work.x, work.h, self._ssq,
-            HIDDEN=shape.hidden, HP=_power(shape.hidden), COUNT=self._count, PDL=self.dependent, **self._pdl,
+            HIDDEN=shape.hidden, HP=power_of_two(shape.hidden), COUNT=self._count, PDL=self.dependent, **self._pdl,
         )  # fmt: skip
         norm = "embed"
         for index, layer in enumerate(layers):
@@ -232,7 +182,7 @@ class FastForward:
         eps, count = self.model.shape.norm_eps, self._ssq_blocks[norm]
         if kind == "4bit":
             packed.gemv[(blocks,)](
-                h, data, scales, codes, *before, count, eps, KP=_power(weight.in_features), **constants, **self._pdl
+                h, data, scales, codes, *before, count, eps, KP=power_of_two(weight.in_features), **constants, **self._pdl
             )  # fmt: skip
             return
         shared = {"MP": self._m_padded, "BK": tiling.block, "SPLITS": tiling.splits, "FORMAT": kind}
@@ -270,11 +220,11 @@ class FastForward:
         }
         if self._few_rows:
             fixed_attention.attend[(self.m, shape.kv_heads, self._splits)](
-                *arguments, QP=max(16, _power(self.queries)), MP=max(16, _power(group)), GP=_power(group), **shared, **self._pdl
+                *arguments, QP=max(16, power_of_two(self.queries)), MP=max(16, power_of_two(group)), GP=power_of_two(group), **shared, **self._pdl
             )  # fmt: skip
         else:
             attention_kernels.attend[(self.batch, shape.kv_heads, self._splits)](
-                *arguments, QP=_power(self.queries), MP=self._rows_padded, **shared, **self._pdl
+                *arguments, QP=power_of_two(self.queries), MP=self._rows_padded, **shared, **self._pdl
             )  # fmt: skip
 
     def _many(self, rows: torch.Tensor, tokens: torch.Tensor, ahead: int) -> torch.Tensor:
@@ -318,80 +268,15 @@ class FastStep(DecodeStep):
             drafts = self.drafter(self.rows, queries - 1).contiguous()
         elementwise.begin[(self.batch,)](
             self.rows, state.history, state.length, drafts, self.tokens, self.positions,
-            state.history.stride(0), state.context - 1, QUERIES=queries, QP=_power(queries), LOOKUP=look_up,
+            state.history.stride(0), state.context - 1, QUERIES=queries, QP=power_of_two(queries), LOOKUP=look_up,
             NGRAM=NGRAM, BLOCK=1024, PDL=self._dependent, num_warps=4, **self._pdl,
         )  # fmt: skip
         picked = self.forward(self.rows, self.tokens, self.positions)
         elementwise.accept[(self.batch,)](
             self.rows, state.history, state.length, state.limit, state.done, state.stops, self.tokens, picked,
             self.output, state.history.stride(0), state.stops.shape[0], state.context - 1, QUERIES=queries,
-            QP=_power(queries), SP=_power(state.stops.shape[0]), PDL=self._dependent, num_warps=1, **self._pdl,
+            QP=power_of_two(queries), SP=power_of_two(state.stops.shape[0]), PDL=self._dependent, num_warps=1, **self._pdl,
         )  # fmt: skip
-
-
-def add_norm(
-    delta: torch.Tensor | None, x: torch.Tensor, gain: torch.Tensor, h: torch.Tensor, eps: float
-) -> None:
-    """X += delta, h = rms_norm(x) * gain, all [T, hidden]."""
-    width = x.shape[1]
-    elementwise.add_norm[(x.shape[0],)](
-        delta, x, gain, h, eps, HIDDEN=width, HP=_power(width), ADD=delta is not None, num_warps=4
-    )
-
-
-def complete(
-    weight: Linear, values: torch.Tensor, x: torch.Tensor, gain: torch.Tensor, h: torch.Tensor, eps: float
-) -> None:
-    """X += values · weightᵀ, h = rms_norm(x) * gain."""
-    add_norm(weight(values), x, gain, h, eps)
-
-
-def swiglu(gate_up: torch.Tensor) -> torch.Tensor:
-    """silu(gate) * up of [T, 2 I] as [T, I]."""
-    rows, size = gate_up.shape[0], gate_up.shape[1] // 2
-    out = torch.empty(rows, size, dtype=gate_up.dtype, device=gate_up.device)
-    elementwise.silu_mul[(rows, -(-size // 2048))](gate_up, out, SIZE=size, BLOCK=2048, num_warps=4)
-    return out
-
-
-def best_token(h: torch.Tensor, head: Dense) -> torch.Tensor:
-    """The likeliest token [n] after each normed residual [n, hidden], from float32 logits."""
-    if h.is_cuda and h.dtype != torch.float32:
-        return torch.mm(h, head.weight.t(), out_dtype=torch.float32).argmax(dim=-1)
-    return F.linear(h, head.weight).argmax(dim=-1)
-
-
-def prefill(model: Model, batch: PrefillInput, cache: KvCache, attend: Backend) -> torch.Tensor:
-    """What ``Model.prefill`` computes, with fused kernels between the matrix products."""
-    shape = model.shape
-    layers: list[Layer] = list(model.layers)
-    x = F.embedding(batch.tokens, model.embedding)
-    h = torch.empty_like(x)
-    add_norm(None, x, layers[0].input_norm, h, shape.norm_eps)
-    for index, layer in enumerate(layers):
-        keys, values = cache.keys[index], cache.values[index]
-        qkv = layer.qkv(h)
-        elementwise.rotate_and_store[(x.shape[0],)](
-            qkv, batch.positions, batch.write, model.cos, model.sin, layer.q_norm, layer.k_norm, keys, values,
-            shape.norm_eps, HEADS=shape.heads, KV_HEADS=shape.kv_heads, HALF=shape.head_dim // 2,
-            HP=_power(shape.heads + shape.kv_heads), KP=_power(shape.kv_heads), NORM=layer.q_norm is not None,
-            num_warps=4,
-        )  # fmt: skip
-        q, k, v = qkv.view(x.shape[0], -1, shape.head_dim).split(
-            (shape.heads, shape.kv_heads, shape.kv_heads), dim=1
-        )
-        if batch.context is not None:
-            k, v = keys[batch.context], values[batch.context]
-        attended = attend(q, k, v, batch.packed).reshape(x.shape[0], -1)
-        complete(layer.out, attended, x, layer.post_norm, h, shape.norm_eps)
-        activation = swiglu(layer.gate_up(h))
-        if index + 1 == len(layers):
-            # of the last layer only the last tokens matter
-            activation, x = activation[batch.last], x[batch.last]
-            h = torch.empty_like(x)
-        gain = layers[index + 1].input_norm if index + 1 < len(layers) else model.norm
-        complete(layer.down, activation, x, gain, h, shape.norm_eps)
-    return best_token(h, model.head)
 
 
 def _readable(model: Model, m: int) -> bool:

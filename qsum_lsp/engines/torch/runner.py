@@ -73,7 +73,7 @@ class Runner:
         prefill: Callable[[Model, PrefillInput, KvCache, Backend], torch.Tensor] = Model.prefill
         attend = self._first_attend
         if fast:
-            from qsum_lsp.engines.torch.fast import prefill as fast_prefill  # needs Triton
+            from qsum_lsp.engines.torch.fast_prefill import prefill as fast_prefill  # needs Triton
 
             prefill, attend = fast_prefill, self._attend
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from triton.runtime import interpreter
 
-from qsum_lsp.engines.torch import attention, fast
+from qsum_lsp.engines.torch import attention, fast, fast_prefill
 from qsum_lsp.engines.torch.attention import Packed
 from qsum_lsp.engines.torch.model import KvCache, Model, PrefillInput
 from qsum_lsp.engines.torch.shape import ModelShape
@@ -57,7 +57,7 @@ def _prompt_state(model: Model, batch: int, *, kernels: bool) -> tuple[DecodeSta
     batch_input = PrefillInput(
         torch.cat(pieces), torch.cat(positions), torch.cat(write), None, packed, limits[1:].long() - 1
     )
-    run = fast.prefill if kernels else Model.prefill
+    run = fast_prefill.prefill if kernels else Model.prefill
     first = run(model, batch_input, cache, attention.sdpa)
     state.start(torch.arange(batch), first, torch.tensor(lengths))
     return state, cache

@@ -1,0 +1,75 @@
+"""A prefill with fused kernels between the matrix products, and the passes over a residual that it shares with large steps."""
+
+import torch
+from torch.nn import functional as F  # noqa: N812 - its usual name
+
+from qsum_lsp.engines.torch.attention import Backend
+from qsum_lsp.engines.torch.kernels import elementwise
+from qsum_lsp.engines.torch.linear import Dense, Linear
+from qsum_lsp.engines.torch.model import KvCache, Layer, Model, PrefillInput
+from qsum_lsp.engines.torch.tilings import power_of_two
+
+
+def add_norm(
+    delta: torch.Tensor | None, x: torch.Tensor, gain: torch.Tensor, h: torch.Tensor, eps: float
+) -> None:
+    """X += delta, h = rms_norm(x) * gain, all [T, hidden]."""
+    width = x.shape[1]
+    elementwise.add_norm[(x.shape[0],)](
+        delta, x, gain, h, eps, HIDDEN=width, HP=power_of_two(width), ADD=delta is not None, num_warps=4
+    )
+
+
+def complete(
+    weight: Linear, values: torch.Tensor, x: torch.Tensor, gain: torch.Tensor, h: torch.Tensor, eps: float
+) -> None:
+    """X += values · weightᵀ, h = rms_norm(x) * gain."""
+    add_norm(weight(values), x, gain, h, eps)
+
+
+def swiglu(gate_up: torch.Tensor) -> torch.Tensor:
+    """silu(gate) * up of [T, 2 I] as [T, I]."""
+    rows, size = gate_up.shape[0], gate_up.shape[1] // 2
+    out = torch.empty(rows, size, dtype=gate_up.dtype, device=gate_up.device)
+    elementwise.silu_mul[(rows, -(-size // 2048))](gate_up, out, SIZE=size, BLOCK=2048, num_warps=4)
+    return out
+
+
+def best_token(h: torch.Tensor, head: Dense) -> torch.Tensor:
+    """The likeliest token [n] after each normed residual [n, hidden], from float32 logits."""
+    if h.is_cuda and h.dtype != torch.float32:
+        return torch.mm(h, head.weight.t(), out_dtype=torch.float32).argmax(dim=-1)
+    return F.linear(h, head.weight).argmax(dim=-1)
+
+
+def prefill(model: Model, batch: PrefillInput, cache: KvCache, attend: Backend) -> torch.Tensor:
+    """What ``Model.prefill`` computes, with fused kernels between the matrix products."""
+    shape = model.shape
+    layers: list[Layer] = list(model.layers)
+    x = F.embedding(batch.tokens, model.embedding)
+    h = torch.empty_like(x)
+    add_norm(None, x, layers[0].input_norm, h, shape.norm_eps)
+    for index, layer in enumerate(layers):
+        keys, values = cache.keys[index], cache.values[index]
+        qkv = layer.qkv(h)
+        elementwise.rotate_and_store[(x.shape[0],)](
+            qkv, batch.positions, batch.write, model.cos, model.sin, layer.q_norm, layer.k_norm, keys, values,
+            shape.norm_eps, HEADS=shape.heads, KV_HEADS=shape.kv_heads, HALF=shape.head_dim // 2,
+            HP=power_of_two(shape.heads + shape.kv_heads), KP=power_of_two(shape.kv_heads), NORM=layer.q_norm is not None,
+            num_warps=4,
+        )  # fmt: skip
+        q, k, v = qkv.view(x.shape[0], -1, shape.head_dim).split(
+            (shape.heads, shape.kv_heads, shape.kv_heads), dim=1
+        )
+        if batch.context is not None:
+            k, v = keys[batch.context], values[batch.context]
+        attended = attend(q, k, v, batch.packed).reshape(x.shape[0], -1)
+        complete(layer.out, attended, x, layer.post_norm, h, shape.norm_eps)
+        activation = swiglu(layer.gate_up(h))
+        if index + 1 == len(layers):
+            # of the last layer only the last tokens matter
+            activation, x = activation[batch.last], x[batch.last]
+            h = torch.empty_like(x)
+        gain = layers[index + 1].input_norm if index + 1 < len(layers) else model.norm
+        complete(layer.down, activation, x, gain, h, shape.norm_eps)
+    return best_token(h, model.head)
