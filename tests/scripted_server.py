@@ -162,6 +162,10 @@ class ScriptedServer:
         self._process.stdin.close()
         self._process.wait(10)
 
+    def settings(self, **more: Any) -> dict[str, Any]:
+        """An editor's settings for this server."""
+        return {"engine": "remote", "url": self.url, "model": "scripted", "hover_wait_ms": 20_000, **more}
+
     def script(self) -> dict[str, Any]:
         """What happened so far."""
         return self._call(None)

@@ -6,7 +6,6 @@ Support is looked up here by plainer means than the grounding check's, so that t
 import re
 from dataclasses import dataclass
 
-from qsum_lsp.document import split_blocks
 from qsum_lsp.evaluation.pages import EvaluationPage
 from qsum_lsp.summaries.grounding import check_grounding
 from qsum_lsp.text.language import guess_language
@@ -53,9 +52,7 @@ def check(summary: str, page: EvaluationPage, *, max_chars: int) -> Checks:
 
 def unsupported(summary: str, page: EvaluationPage) -> list[str]:
     """Numbers, names and identifiers that stand nowhere in the page, and most words where too few stand there."""
-    text = "\n".join(
-        (page.title, *page.site_names, *(block.text for block in split_blocks(page.body)), page.body)
-    ).casefold()
+    text = "\n".join((*page.site_names, page.plain_text, page.body)).casefold()
     squeezed = text.replace(",", "")
     missing = [
         fact

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +16,6 @@ TEXT = "# Title\n\n" + "The words of this section say one thing after the other,
 POSITION = {"line": 0, "character": 0}
 
 
-@pytest.fixture
-def engine() -> Iterator[ScriptedServer]:
-    with ScriptedServer() as scripted:
-        yield scripted
-
-
-def settings(engine: ScriptedServer, **more: Any) -> dict[str, Any]:
-    return {"engine": "remote", "url": engine.url, "model": "scripted", "hover_wait_ms": 20_000, **more}
-
-
 async def error_of(client: RawClient, method: str, params: Any) -> int:
     with pytest.raises(AnswerError) as error:
         await client.ask(method, params)
@@ -36,7 +25,7 @@ async def error_of(client: RawClient, method: str, params: Any) -> int:
 async def test_malformed_requests_are_refused_and_the_server_goes_on(
     tmp_path: Path, engine: ScriptedServer
 ) -> None:
-    async with server(tmp_path, settings(engine)) as client:
+    async with server(tmp_path, engine.settings()) as client:
         buffer = Buffer(client, "file:///a.md", TEXT)
         for method, params in (
             ("textDocument/hover", None),
@@ -94,7 +83,7 @@ async def test_requests_before_the_start_are_refused(tmp_path: Path) -> None:
 
 
 async def test_unknown_documents_and_positions_past_the_end(tmp_path: Path, engine: ScriptedServer) -> None:
-    async with server(tmp_path, settings(engine)) as client:
+    async with server(tmp_path, engine.settings()) as client:
         for uri in (
             "file:///none.md",
             "untitled:x",
@@ -126,7 +115,7 @@ async def test_wrong_settings_are_named_once_and_left_out(tmp_path: Path, engine
     pages = tmp_path / "pages"
     pages.mkdir()
     (pages / ".qsum.toml").write_text('min_words = "many"\nhover_wait_ms = 15000\n')
-    wrong = settings(engine, min_words=[1], max_chars="long", nonsense=True)
+    wrong = engine.settings(min_words=[1], max_chars="long", nonsense=True)
     del wrong["hover_wait_ms"]
     async with server(tmp_path / "home", wrong, folders=[pages]) as client:
         buffer = Buffer(client, (pages / "a.md").as_uri(), TEXT)
@@ -157,7 +146,7 @@ async def test_an_engine_that_refuses_or_talks_garbage(
     tmp_path: Path, engine: ScriptedServer, script: dict[str, Any], expected: str
 ) -> None:
     engine.change(**script)
-    async with server(tmp_path, settings(engine)) as client:
+    async with server(tmp_path, engine.settings()) as client:
         buffer = Buffer(client, "file:///a.md", TEXT)
         shown = await buffer.hover(0)
         assert shown.startswith("**Title**")
@@ -172,12 +161,12 @@ async def test_an_engine_that_refuses_or_talks_garbage(
 
 async def test_an_engine_that_hangs_and_one_that_is_gone(tmp_path: Path) -> None:
     with ScriptedServer(seconds_per_word=1000) as engine:
-        async with server(tmp_path / "a", settings(engine, hover_wait_ms=100)) as client:
+        async with server(tmp_path / "a", engine.settings(hover_wait_ms=100)) as client:
             buffer = Buffer(client, "file:///a.md", TEXT)
             assert "Summarising" in await buffer.hover(0)
             assert (await client.command("qsum.status"))["state"] == "busy"
             assert await buffer.lens_titles() == ["Summarizing…"]
-    async with server(tmp_path / "b", settings(engine), statusNotifications=True) as client:
+    async with server(tmp_path / "b", engine.settings(), statusNotifications=True) as client:
         buffer = Buffer(client, "file:///a.md", TEXT)
         assert "No summary" in await buffer.hover(0)
         answer = await client.command("qsum.summarizeDocument", buffer.uri)
@@ -192,7 +181,7 @@ async def test_an_edit_is_refused_where_the_buffer_changed_meanwhile(
     tmp_path: Path, engine: ScriptedServer
 ) -> None:
     engine.change(seconds_per_word=0.1)
-    async with server(tmp_path, settings(engine)) as client:
+    async with server(tmp_path, engine.settings()) as client:
         buffer = Buffer(client, "file:///a.md", TEXT)
         command = client.start(
             "workspace/executeCommand", {"command": "qsum.insertSummary", "arguments": [buffer.uri, 0]}
@@ -208,7 +197,7 @@ async def test_an_edit_is_refused_where_the_buffer_changed_meanwhile(
 async def test_what_the_client_does_wrong_leaves_no_traceback_in_the_log(
     tmp_path: Path, engine: ScriptedServer
 ) -> None:
-    async with server(tmp_path, settings(engine)) as client:
+    async with server(tmp_path, engine.settings()) as client:
         assert await error_of(client, "qsum/outline", {"textDocument": 4}) == INVALID_PARAMS
         await client.until(lambda: client.of("window/logMessage"))
         assert all("Traceback" not in params["message"] for params in client.of("window/logMessage"))
@@ -229,7 +218,7 @@ async def test_a_client_that_vanishes_leaves_one_line_in_the_log(
     assert process.stdin is not None
     assert process.stdout is not None
     client = RawClient(process.stdout, process.stdin)
-    options = {"settings": settings(engine), "summaryNotifications": True}
+    options = {"settings": engine.settings(), "summaryNotifications": True}
     capabilities: dict[str, Any] = {"window": {"workDoneProgress": True}}
     await client.ask(
         "initialize", {"processId": None, "capabilities": capabilities, "initializationOptions": options}

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,8 @@ CANCELLED = -32800
 SLOW = {"seconds_per_word": 0.2}
 
 
-@pytest.fixture
-def engine() -> Iterator[ScriptedServer]:
-    with ScriptedServer() as scripted:
-        yield scripted
-
-
 def settings(engine: ScriptedServer, **more: Any) -> dict[str, Any]:
-    return {"engine": "remote", "url": engine.url, "model": "scripted", "hover_wait_ms": 30_000, **more}
+    return engine.settings(**{"hover_wait_ms": 30_000} | more)
 
 
 def page(sections: int) -> str:

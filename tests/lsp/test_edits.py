@@ -2,7 +2,6 @@
 
 import asyncio
 import copy
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +16,6 @@ INSERT, UPDATE = "Insert summary below heading", "Update summary in front matter
 CHANGED = "changed meanwhile"
 COMMANDS_ALONE = copy.deepcopy(CAPABILITIES)
 del COMMANDS_ALONE["textDocument"]["codeAction"]
-
-
-@pytest.fixture
-def engine() -> Iterator[ScriptedServer]:
-    with ScriptedServer() as scripted:
-        yield scripted
-
-
-def settings(engine: ScriptedServer) -> dict[str, Any]:
-    return {"engine": "remote", "url": engine.url, "model": "scripted", "hover_wait_ms": 20_000}
 
 
 def messages(client: RawClient) -> list[str]:
@@ -56,7 +45,7 @@ def only_edit(workspace_edit: dict[str, Any], version: int) -> dict[str, Any]:
 async def test_an_action_offered_before_an_edit_is_refused_with_a_message(
     tmp_path: Path, engine: ScriptedServer, title: str
 ) -> None:
-    async with server(tmp_path, settings(engine)) as client:
+    async with server(tmp_path, engine.settings()) as client:
         buffer = Buffer(client, "file:///a.md", TEXT)
         action = (await buffer.actions(6))[title]
         buffer.change("# New at the top\n\nSome words.\n\n" + TEXT)  # line 6 is in another section now
@@ -72,7 +61,7 @@ async def test_an_edit_while_an_action_is_resolved_refuses_it_with_a_message(
     tmp_path: Path, engine: ScriptedServer
 ) -> None:
     engine.change(seconds_per_word=0.1)
-    async with server(tmp_path, settings(engine)) as client:
+    async with server(tmp_path, engine.settings()) as client:
         buffer = Buffer(client, "file:///a.md", TEXT)
         action = (await buffer.actions(4))[INSERT]
         resolving = client.start("codeAction/resolve", action)
@@ -85,7 +74,7 @@ async def test_an_edit_while_an_action_is_resolved_refuses_it_with_a_message(
 async def test_a_second_run_replaces_the_summary_that_the_first_wrote(
     tmp_path: Path, engine: ScriptedServer
 ) -> None:
-    async with server(tmp_path, settings(engine)) as client:
+    async with server(tmp_path, engine.settings()) as client:
         buffer = Buffer(client, "untitled:Untitled-1", TEXT)
 
         async def insert() -> None:
@@ -110,7 +99,7 @@ async def test_a_second_run_replaces_the_summary_that_the_first_wrote(
 async def test_a_client_without_code_actions_is_asked_to_apply_and_may_refuse(
     tmp_path: Path, engine: ScriptedServer
 ) -> None:
-    async with server(tmp_path, settings(engine), capabilities=COMMANDS_ALONE) as client:
+    async with server(tmp_path, engine.settings(), capabilities=COMMANDS_ALONE) as client:
         buffer = Buffer(client, "file:///a.md", TEXT)
         command = (await buffer.actions(0))[INSERT]
         assert command["command"] == "qsum.insertSummary"

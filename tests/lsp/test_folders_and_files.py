@@ -1,6 +1,5 @@
 """Workspace folders with settings of their own; files that get another name or go."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,6 @@ from tests.scripted_server import ScriptedServer
 PROSE = "The importer reads each record once and keeps its position, so that a broken file can be continued later. "
 TEXT = f"# Import\n\n{PROSE * 2}\n"
 ASKED = {**CAPABILITIES, "workspace": {**CAPABILITIES["workspace"], "configuration": True}}
-
-
-@pytest.fixture
-def engine() -> Iterator[ScriptedServer]:
-    with ScriptedServer() as scripted:
-        yield scripted
 
 
 def remote(engine: ScriptedServer) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """The log: readable, and without a word of any document."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,13 +14,9 @@ TEXT = (
 )
 
 
-def settings(engine: ScriptedServer) -> dict[str, Any]:
-    return {"engine": "remote", "url": engine.url, "model": "scripted", "hover_wait_ms": 20_000}
-
-
 async def test_nothing_of_a_document_stands_in_the_log(tmp_path: Path) -> None:
     with ScriptedServer() as engine:
-        async with server(tmp_path, settings(engine)) as client:
+        async with server(tmp_path, engine.settings()) as client:
             buffer = Buffer(client, "file:///a.md", TEXT)
             await buffer.hover(0)
             await client.command("qsum.summarizeDocument", buffer.uri)

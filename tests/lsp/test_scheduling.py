@@ -1,27 +1,14 @@
 """What is asked of the engine first, and what the client hears meanwhile."""
 
 import copy
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from tests.lsp.raw_client import CAPABILITIES, Buffer, RawClient, server
 from tests.scripted_server import ScriptedServer
 
 NO_PROGRESS = copy.deepcopy(CAPABILITIES)
 del NO_PROGRESS["window"]
-
-
-@pytest.fixture
-def engine() -> Iterator[ScriptedServer]:
-    with ScriptedServer() as scripted:
-        yield scripted
-
-
-def settings(engine: ScriptedServer) -> dict[str, Any]:
-    return {"engine": "remote", "url": engine.url, "model": "scripted", "hover_wait_ms": 20_000}
 
 
 def page(sections: int) -> str:
@@ -45,7 +32,7 @@ def summarize(client: RawClient, buffer: Buffer, **more: Any) -> Any:
 
 async def test_a_hover_goes_before_the_rest_of_a_document(tmp_path: Path, engine: ScriptedServer) -> None:
     engine.change(seconds_per_word=0.1)
-    async with server(tmp_path, settings(engine)) as client:
+    async with server(tmp_path, engine.settings()) as client:
         buffer = Buffer(client, "file:///a.md", page(60))
         document = summarize(client, buffer)
         await client.until(lambda: engine.script()["running"] >= 8)
@@ -63,7 +50,7 @@ async def test_what_is_in_view_goes_before_the_rest_of_a_document(
     tmp_path: Path, engine: ScriptedServer
 ) -> None:
     engine.change(seconds_per_word=0.05)
-    async with server(tmp_path, settings(engine)) as client:
+    async with server(tmp_path, engine.settings()) as client:
         buffer = Buffer(client, "file:///a.md", page(60))
         lenses = await client.ask("textDocument/codeLens", {"textDocument": buffer.id})
         for lens in lenses[40:50]:
@@ -79,7 +66,7 @@ async def test_what_is_in_view_goes_before_the_rest_of_a_document(
 
 async def test_the_same_section_is_made_once_for_all_who_ask(tmp_path: Path, engine: ScriptedServer) -> None:
     engine.change(seconds_per_word=0.05)
-    async with server(tmp_path, settings(engine)) as client:
+    async with server(tmp_path, engine.settings()) as client:
         buffers = [Buffer(client, f"file:///{name}.md", page(3)) for name in "ab"]
         hovers = [buffer.start_hover(0) for buffer in buffers for _ in range(5)]
         document = summarize(client, buffers[0])
@@ -92,7 +79,7 @@ async def test_the_same_section_is_made_once_for_all_who_ask(tmp_path: Path, eng
 async def test_lenses_are_refreshed_when_summaries_arrive_but_in_no_storm(
     tmp_path: Path, engine: ScriptedServer
 ) -> None:
-    async with server(tmp_path, settings(engine)) as client:
+    async with server(tmp_path, engine.settings()) as client:
         buffer = Buffer(client, "file:///a.md", page(300))
         assert (await summarize(client, buffer))["done"] == 301
         await client.until(lambda: client.of("workspace/codeLens/refresh"))
@@ -103,7 +90,7 @@ async def test_lenses_are_refreshed_when_summaries_arrive_but_in_no_storm(
 async def test_a_sections_text_streams_into_its_progress(tmp_path: Path, engine: ScriptedServer) -> None:
     answer = "Part 0 says that word0 is said here and means something of its own."
     engine.change(seconds_per_word=0.15, answer=answer)
-    async with server(tmp_path, settings(engine)) as client:
+    async with server(tmp_path, engine.settings()) as client:
         buffer = Buffer(client, "file:///a.md", page(2))
         found = await client.command("qsum.summarizeSection", buffer.uri, 0)
         assert found["summary"] == answer
@@ -116,7 +103,7 @@ async def test_a_sections_text_streams_into_its_progress(tmp_path: Path, engine:
 
 
 async def test_progress_goes_to_those_alone_who_take_it(tmp_path: Path, engine: ScriptedServer) -> None:
-    async with server(tmp_path, settings(engine), capabilities=NO_PROGRESS) as client:
+    async with server(tmp_path, engine.settings(), capabilities=NO_PROGRESS) as client:
         buffer = Buffer(client, "file:///a.md", page(10))
         assert (await summarize(client, buffer))["done"] == 11
         assert not client.of("$/progress")
@@ -127,7 +114,7 @@ async def test_progress_goes_to_those_alone_who_take_it(tmp_path: Path, engine: 
 
 
 async def test_status_tells_what_there_is_to_know(tmp_path: Path, engine: ScriptedServer) -> None:
-    async with server(tmp_path, settings(engine)) as client:
+    async with server(tmp_path, engine.settings()) as client:
         buffer = Buffer(client, "file:///a.md", page(2))
         for _ in range(2):
             await buffer.hover(0)

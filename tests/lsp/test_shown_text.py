@@ -1,7 +1,6 @@
 """The text of documents and models is shown as text: by clients without Markdown, and by those that render it."""
 
 import copy
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,16 +32,6 @@ FRAME = {"p", "strong", "em", "blockquote"}
 """What is ours: the title, the origin, the quote and its label."""
 
 
-@pytest.fixture
-def engine() -> Iterator[ScriptedServer]:
-    with ScriptedServer() as scripted:
-        yield scripted
-
-
-def settings(engine: ScriptedServer) -> dict[str, Any]:
-    return {"engine": "remote", "url": engine.url, "model": "scripted", "hover_wait_ms": 20_000}
-
-
 def elements(markdown: str) -> set[str]:
     """The HTML elements that two renderers make of ``markdown``, with all that they make links of by themselves."""
     tokens = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"]).parse(markdown)
@@ -72,7 +61,7 @@ def test_the_renderers_see_what_is_active() -> None:
 @pytest.mark.parametrize("attack", ATTACKS)
 async def test_nothing_of_a_models_text_acts(tmp_path: Path, engine: ScriptedServer, attack: str) -> None:
     engine.change(answer=attack)
-    async with server(tmp_path, settings(engine)) as client:
+    async with server(tmp_path, engine.settings()) as client:
         buffer = Buffer(client, "file:///a.md", TEXT)
         hover = await buffer.hover(0)
         assert elements(hover) <= FRAME
@@ -93,7 +82,7 @@ async def test_a_client_that_prefers_plain_text_gets_it(
 ) -> None:
     answer = "The importer reads each record & keeps its position."
     engine.change(answer=answer)
-    async with server(tmp_path, settings(engine), capabilities=capabilities) as client:
+    async with server(tmp_path, engine.settings(), capabilities=capabilities) as client:
         buffer = Buffer(client, "file:///a.md", TEXT)
         found = await buffer.start_hover(0)
         assert found["contents"]["kind"] == "plaintext"

@@ -57,17 +57,17 @@ class StepLibrary:
         self._model, self._cache, self._state = model, cache, state
         self._draft, self._fast = draft, fast
         cuda = state.device.type == "cuda"
-        self._optimises = compile_mode in COMPILED_LAYER or (compile_mode == "auto" and fast is not None)
+        self._compiles = compile_mode in COMPILED_LAYER
+        self._optimises = self._compiles or (compile_mode == "auto" and fast is not None)
         self.captures = cuda and self._optimises and compile_mode != "default"
         # 4-bit weights are multiplied as they are for one token only; recorded, the matrices that are unpacked for
         # several would take memory for good
         self._one_only = compile_mode == "auto" and isinstance(model.layers[0].out, Quantized4)
         self._layers: list[Callable[..., torch.Tensor]] = [layer.step for layer in model.layers]
-        if compile_mode in COMPILED_LAYER:
+        if self._compiles:
             mode = COMPILED_LAYER[compile_mode]
             self._layers = [torch.compile(step, dynamic=False, mode=mode) for step in self._layers]
             self._fast = None
-        self._compiles = compile_mode in COMPILED_LAYER
         self._steps: dict[StepKey, DecodeStep] = {}
         self._graphs: dict[StepKey, torch.cuda.CUDAGraph] = {}
         self._pool: Pool | None = None
