@@ -63,11 +63,11 @@ MANY_SHAPES = {  # warps and rows of a program, for more than 16 rows
 
 def candidates(name: str, m: int) -> list[Any]:
     """Tilings worth trying for ``m`` rows."""
-    from qsum_lsp.engines.torch.tilings import Tiling
+    from qsum_lsp.engines.torch.tilings import FEW_ROWS, Tiling
 
     n, k, epilogue = PRODUCTS[name]
     small = n <= 4096
-    if m <= 16 and epilogue != "argmax":
+    if m <= FEW_ROWS and epilogue != "argmax":
         found = [
             Tiling(
                 rows=rows, warps=warps, block=block, chunks=chunks, splits=-(-k // (warps * block * chunks))

@@ -18,9 +18,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
 
@@ -369,43 +369,25 @@ async def prefill(folder: Path, **settings: Any) -> dict[str, Any]:
     return found
 
 
-@contextlib.contextmanager
-def serial() -> Iterator[None]:
+def serial() -> contextlib.AbstractContextManager[Any]:
     """Prefills on the decode steps' stream."""
-    runner.OVERLAP = False
-    try:
-        yield
-    finally:
-        runner.OVERLAP = True
+    return patch.object(runner, "OVERLAP", False)
 
 
-@contextlib.contextmanager
-def at_once() -> Iterator[None]:
+def at_once() -> contextlib.AbstractContextManager[Any]:
     """Steps go on while prompts are read, for batches too."""
-    real = scheduler.Scheduler._filling
-    scheduler.Scheduler._filling = lambda _: False  # type: ignore[method-assign,assignment]
-    try:
-        yield
-    finally:
-        scheduler.Scheduler._filling = real  # type: ignore[method-assign]
+    return patch.object(scheduler.Scheduler, "_filling", lambda _: False)
 
 
-@contextlib.contextmanager
-def adding_products() -> Iterator[None]:
+def adding_products() -> contextlib.AbstractContextManager[Any]:
     """Prefills whose products add to the residual themselves."""
     from qsum_lsp.engines.torch import fast_prefill
-
-    real = fast_prefill.complete
 
     def complete(weight: Any, values: torch.Tensor, x: torch.Tensor, *norm: Any) -> None:
         x.addmm_(values, weight.weight.t())
         fast_prefill.add_norm(None, x, *norm)
 
-    fast_prefill.complete = complete
-    try:
-        yield
-    finally:
-        fast_prefill.complete = real
+    return patch.object(fast_prefill, "complete", complete)
 
 
 async def under(change: Any, measured: Any) -> Any:
@@ -414,28 +396,17 @@ async def under(change: Any, measured: Any) -> Any:
         return await measured
 
 
-@contextlib.contextmanager
-def products_by_cublas() -> Iterator[None]:
+def products_by_cublas() -> contextlib.AbstractContextManager[Any]:
     """Steps of more than 16 rows whose products are cuBLAS's."""
     from qsum_lsp.engines.torch import fast
 
-    real = fast.SKINNY_ROWS
-    fast.SKINNY_ROWS = 16
-    try:
-        yield
-    finally:
-        fast.SKINNY_ROWS = real
+    return patch.object(fast, "SKINNY_ROWS", 16)
 
 
-@contextlib.contextmanager
-def plain_launches() -> Iterator[None]:
+def plain_launches() -> contextlib.AbstractContextManager[Any]:
     """Each kernel starts after the one before has ended."""
-    real = triton_path.TritonPath.find
-    triton_path.TritonPath.find = lambda _: triton_path.TritonPath(dependent=False)  # type: ignore[method-assign,assignment]
-    try:
-        yield
-    finally:
-        triton_path.TritonPath.find = real  # type: ignore[method-assign]
+    plain = triton_path.TritonPath(dependent=False)
+    return patch.object(triton_path.TritonPath, "find", lambda _: plain)
 
 
 async def main() -> None:
