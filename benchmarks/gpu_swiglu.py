@@ -2,11 +2,11 @@
 
     python -m benchmarks.gpu_swiglu --out swiglu.json [--only NAME ...] [--only-compile]
 
-Candidates are fused kernels for Hopper: Triton's own pipelines, and kernels whose warps have roles (Gluon). They are
-compiled and checked by a process each, against float32 on some rows and against cuBLAS followed by ``silu_mul`` on all,
-also for a count of tokens that fills no tile. What is right is timed against the latter as recorded graphs, for
-prefills of 8192, 4096, 1536 and 704 tokens of Qwen2.5-1.5B. ``--only-compile`` needs no GPU: it prints what each kernel
-takes.
+Candidates are fused kernels for Hopper: Triton's own pipelines, kernels whose warps have roles (Gluon), and pairs of
+those, which share what they load of the weight. They are compiled and checked by a process each, against float32 on
+some rows and against cuBLAS followed by ``silu_mul`` on all, also for a count of tokens that fills no tile. What is
+right is timed against the latter as recorded graphs, for prefills of 8192, 4096, 1536 and 704 tokens of Qwen2.5-1.5B.
+``--only-compile`` needs no GPU: it prints what each kernel takes.
 """
 
 # Kernels take their shapes as constants, in capitals, and no types.
@@ -44,7 +44,7 @@ SIZE = 8960
 TOKENS = (8192, 4096, 1536, 704)
 CHECKED = (333, 1536)
 """Tokens of the first checks: a count that fills no tile of any candidate, and one of many tiles a program."""
-PATIENCE = 60.0
+PATIENCE = 45.0
 """Seconds until a candidate that has not been compiled and checked is left out."""
 SEPARATE = "cuBLAS and silu_mul"
 PROGRAMS = 132
@@ -122,37 +122,64 @@ def gluon_place_of(tile, height, width, GROUP: gl.constexpr):
 
 
 @gluon.jit
-def produce(h, weight, rings, bars, CONSUMERS: gl.constexpr, STAGES: gl.constexpr, GROUP: gl.constexpr):
-    """One warp that loads what the consumers multiply, up to STAGES steps ahead, across tiles."""
+def meet(WARPS: gl.constexpr):
+    """Wait until every thread of the cluster has come here."""
+    thread = gl.arange(0, 32 * WARPS, gl.BlockedLayout([1], [32], [WARPS], [0]))
+    gl.inline_asm_elementwise(
+        "fence.mbarrier_init.release.cluster; barrier.cluster.arrive; barrier.cluster.wait; mov.b32 $0, $1;",
+        "=r,r",
+        [thread],
+        dtype=gl.int32,
+        is_pure=False,
+        pack=1,
+    )
+
+
+@gluon.jit
+def produce(
+    h, weight, rings, bars, CONSUMERS: gl.constexpr, STAGES: gl.constexpr, GROUP: gl.constexpr,
+    CLUSTER: gl.constexpr,
+):  # fmt: skip
+    """Load what the consumers multiply, up to STAGES steps ahead, across tiles.
+
+    Of the weight, each program of a cluster loads the gate or the up for both; see ``share_weights``.
+    """
     h_ring, w_ring = rings
     full, empty, _ = bars
     ROWS: gl.constexpr = h.block_shape[0]
     BLOCK: gl.constexpr = h.block_shape[1]
     WIDE: gl.constexpr = weight.block_shape[1]
-    height = gl.cdiv(h.shape[0], ROWS * CONSUMERS)
+    halves = w_ring._reinterpret(gl.bfloat16, [STAGES * CLUSTER] + weight.block_type.shape, weight.layout)
+    rank = gl.program_id(0) % CLUSTER
+    height = gl.cdiv(h.shape[0], ROWS * CONSUMERS * CLUSTER)
     width = weight.shape[1] // WIDE
     count = 0
-    for tile in range(gl.program_id(0), height * width, gl.num_programs(0)):
+    if CLUSTER > 1:
+        meet(gl.num_warps())
+    for tile in range(gl.program_id(0) // CLUSTER, height * width, gl.num_programs(0) // CLUSTER):
         m, n = gluon_place_of(tile, height, width, GROUP)
+        row = (m * CLUSTER + rank) * CONSUMERS * ROWS
         for k in range(h.shape[1] // BLOCK):
             slot = count % STAGES
             hopper.mbarrier.wait(empty.index(slot), (count // STAGES & 1) ^ 1)
             loaded = full.index(slot)
             hopper.mbarrier.expect(loaded, (CONSUMERS * ROWS + 2 * WIDE) * BLOCK * 2)
             hopper.tma.async_copy_global_to_shared(
-                weight, [0, n * WIDE, k * BLOCK], loaded, w_ring.index(slot)
+                weight, [rank, n * WIDE, k * BLOCK], loaded, halves.index(slot * CLUSTER + rank)
             )
             for who in gl.static_range(CONSUMERS):
                 hopper.tma.async_copy_global_to_shared(
-                    h, [(m * CONSUMERS + who) * ROWS, k * BLOCK], loaded, h_ring.index(slot * CONSUMERS + who)
+                    h, [row + who * ROWS, k * BLOCK], loaded, h_ring.index(slot * CONSUMERS + who)
                 )
             count += 1
+    if CLUSTER > 1:
+        meet(gl.num_warps())
 
 
 @gluon.jit
 def consume(
     h, weight, out, rings, staging, bars, WHO: gl.constexpr, CONSUMERS: gl.constexpr, STAGES: gl.constexpr,
-    GROUP: gl.constexpr, SKEW: gl.constexpr,
+    GROUP: gl.constexpr, CLUSTER: gl.constexpr, SKEW: gl.constexpr,
 ):  # fmt: skip
     """Warps that multiply ROWS rows of each tile, and store them while the next tile is loaded.
 
@@ -165,11 +192,14 @@ def consume(
     BLOCK: gl.constexpr = h.block_shape[1]
     WIDE: gl.constexpr = weight.block_shape[1]
     layout: gl.constexpr = gl.NVMMADistributedLayout([3, 0], [gl.num_warps(), 1], [16, 2 * WIDE, 16])
-    height = gl.cdiv(h.shape[0], ROWS * CONSUMERS)
+    rank = gl.program_id(0) % CLUSTER
+    height = gl.cdiv(h.shape[0], ROWS * CONSUMERS * CLUSTER)
     width = weight.shape[1] // WIDE
     count = 0
     turn = 0
-    for tile in range(gl.program_id(0), height * width, gl.num_programs(0)):
+    if CLUSTER > 1:
+        meet(gl.num_warps())
+    for tile in range(gl.program_id(0) // CLUSTER, height * width, gl.num_programs(0) // CLUSTER):
         m, n = gluon_place_of(tile, height, width, GROUP)
         if SKEW > 0 and WHO > 0:
             hopper.mbarrier.wait(ahead.index(WHO - 1), turn)
@@ -178,15 +208,15 @@ def consume(
         for k in range(h.shape[1] // BLOCK):
             slot = count % STAGES
             hopper.mbarrier.wait(full.index(slot), count // STAGES & 1)
-            w = w_ring.index(slot).reshape((2 * WIDE, BLOCK)).permute((1, 0))
+            w = w_ring.index(slot).permute((1, 0))
             both = hopper.warpgroup_mma(h_ring.index(slot * CONSUMERS + WHO), w, both, is_async=True)
             both = hopper.warpgroup_mma_wait(1, (both,))
-            hopper.mbarrier.arrive(empty.index((count + STAGES - 1) % STAGES), pred=k > 0)
+            hopper.mbarrier.arrive(empty.index((count + STAGES - 1) % STAGES), count=CLUSTER, pred=k > 0)
             if SKEW > 0 and WHO < CONSUMERS - 1:
                 hopper.mbarrier.arrive(ahead.index(WHO), pred=k == SKEW - 1)
             count += 1
         both = hopper.warpgroup_mma_wait(0, (both,))
-        hopper.mbarrier.arrive(empty.index((count + STAGES - 1) % STAGES))
+        hopper.mbarrier.arrive(empty.index((count + STAGES - 1) % STAGES), count=CLUSTER)
         # The columns of gate and up that belong together lie in the same thread.
         gate, up = both.reshape((ROWS, 2, WIDE)).permute((0, 2, 1)).split()
         value = gl.inline_asm_elementwise(
@@ -196,31 +226,34 @@ def consume(
         gl.thread_barrier()
         staging.index(WHO).store(value.to(gl.bfloat16))
         hopper.fence_async_shared()
-        hopper.tma.async_copy_shared_to_global(
-            out, [(m * CONSUMERS + WHO) * ROWS, n * WIDE], staging.index(WHO)
-        )
+        row = ((m * CLUSTER + rank) * CONSUMERS + WHO) * ROWS
+        hopper.tma.async_copy_shared_to_global(out, [row, n * WIDE], staging.index(WHO))
     hopper.tma.store_wait(0)
+    if CLUSTER > 1:
+        meet(gl.num_warps())
 
 
 @gluon.jit
 def fused_gluon(
-    h, weight, out, CONSUMERS: gl.constexpr, STAGES: gl.constexpr, GROUP: gl.constexpr, SKEW: gl.constexpr,
-    REGISTERS: gl.constexpr, LOADING: gl.constexpr,
+    h, weight, out, CONSUMERS: gl.constexpr, STAGES: gl.constexpr, GROUP: gl.constexpr, CLUSTER: gl.constexpr,
+    SKEW: gl.constexpr, REGISTERS: gl.constexpr, LOADERS: gl.constexpr,
 ):  # fmt: skip
-    """Out [T, SIZE] = silu(h @ gate.T) * (h @ up.T): one warp loads, 1 or 2 groups of warps share each tile.
+    """Out [T, SIZE] = silu(h @ gate.T) * (h @ up.T): some warps load, 1 or 2 groups of warps share each tile.
 
     Blocks of the descriptors: ``h`` [T, HIDDEN] by [ROWS, BLOCK], ``weight`` [2, SIZE, HIDDEN] by [2, WIDE, BLOCK],
-    ``out`` by [ROWS, WIDE]. A thread of the second consumer has REGISTERS, one that loads LOADING, one of the first consumer what is left.
+    in a CLUSTER of two by [1, WIDE, BLOCK], ``out`` by [ROWS, WIDE]. A thread of the second consumer has REGISTERS, one
+    of the LOADERS 24, one of the first consumer what is left.
     """
+    WIDE: gl.constexpr = weight.block_shape[1]
     h_ring = gl.allocate_shared_memory(gl.bfloat16, [STAGES * CONSUMERS] + h.block_type.shape, h.layout)
-    w_ring = gl.allocate_shared_memory(gl.bfloat16, [STAGES] + weight.block_type.shape, weight.layout)
+    w_ring = gl.allocate_shared_memory(gl.bfloat16, [STAGES, 2 * WIDE, h.block_shape[1]], h.layout)
     staging = gl.allocate_shared_memory(gl.bfloat16, [CONSUMERS] + out.block_type.shape, out.layout)
     full = gl.allocate_shared_memory(gl.int64, [STAGES, 1], hopper.mbarrier.MBarrierLayout())
     empty = gl.allocate_shared_memory(gl.int64, [STAGES, 1], hopper.mbarrier.MBarrierLayout())
     ahead = gl.allocate_shared_memory(gl.int64, [CONSUMERS, 1], hopper.mbarrier.MBarrierLayout())
     for slot in gl.static_range(STAGES):
         hopper.mbarrier.init(full.index(slot), count=1)
-        hopper.mbarrier.init(empty.index(slot), count=CONSUMERS)
+        hopper.mbarrier.init(empty.index(slot), count=CONSUMERS * CLUSTER)
     for who in gl.static_range(CONSUMERS):
         hopper.mbarrier.init(ahead.index(who), count=1)
     hopper.fence_async_shared()
@@ -229,22 +262,56 @@ def fused_gluon(
     if CONSUMERS == 1:
         gl.warp_specialize(
             [
-                (consume, (h, weight, out, rings, staging, bars, 0, CONSUMERS, STAGES, GROUP, SKEW)),
-                (produce, (h, weight, rings, bars, CONSUMERS, STAGES, GROUP)),
+                (consume, (h, weight, out, rings, staging, bars, 0, CONSUMERS, STAGES, GROUP, CLUSTER, SKEW)),
+                (produce, (h, weight, rings, bars, CONSUMERS, STAGES, GROUP, CLUSTER)),
             ],
-            [1],
-            [LOADING],
+            [LOADERS],
+            [24],
         )
     else:
         gl.warp_specialize(
             [
-                (consume, (h, weight, out, rings, staging, bars, 0, CONSUMERS, STAGES, GROUP, SKEW)),
-                (consume, (h, weight, out, rings, staging, bars, 1, CONSUMERS, STAGES, GROUP, SKEW)),
-                (produce, (h, weight, rings, bars, CONSUMERS, STAGES, GROUP)),
+                (consume, (h, weight, out, rings, staging, bars, 0, CONSUMERS, STAGES, GROUP, CLUSTER, SKEW)),
+                (consume, (h, weight, out, rings, staging, bars, 1, CONSUMERS, STAGES, GROUP, CLUSTER, SKEW)),
+                (produce, (h, weight, rings, bars, CONSUMERS, STAGES, GROUP, CLUSTER)),
             ],
-            [4, 1],
-            [REGISTERS, LOADING],
+            [4, LOADERS],
+            [REGISTERS, 24],
         )
+
+
+def share_weights(ptx: str) -> str:
+    """The kernel for a cluster of two programs: what one loads of the weight is written to both.
+
+    Triton has no such load for Hopper, so its assembly is changed: the loads of the weight, which alone have three
+    dimensions, go to both programs, and a slot's release, which alone arrives twice, goes to both that fill it.
+    """
+    load = r"(@%p\d+) (cp\.async\.bulk\.tensor\.3d\.\S+) (\[.*\], \[.*\], \[.*\]);"
+    ptx, loads = re.subn(
+        load, r"{ .reg .b16 mask; mov.b16 mask, 3; \1 \2.multicast::cluster \3, mask; }", ptx
+    )
+    release = r"(@%p\d+) mbarrier\.arrive\.shared::cta\.b64 _, \[(%r\d+)\], 2;"
+    ptx, releases = re.subn(
+        release,
+        r"{ .reg .b32 rank, there; mov.u32 rank, %cluster_ctarank; xor.b32 rank, rank, 1; "
+        r"mapa.shared::cluster.u32 there, \2, rank; \1 mbarrier.arrive.shared::cta.b64 _, [\2]; "
+        r"\1 mbarrier.arrive.shared::cluster.b64 _, [there]; }",
+        ptx,
+    )
+    if not loads or not releases:
+        raise RuntimeError("the assembly does not look as expected")
+    return ptx
+
+
+def change_assembly(_backend: Any, stages: dict[str, Any], *_: Any) -> None:
+    """For ``triton.knobs.runtime.add_stages_inspection_hook``: change kernels of clusters, leave others."""
+    usual = stages["ptx"]
+
+    def changed(source: Any, metadata: Any) -> Any:
+        ptx = usual(source, metadata)
+        return share_weights(ptx) if "barrier.cluster" in ptx else ptx
+
+    stages["ptx"] = changed
 
 
 Launch = Callable[..., Any]
@@ -299,22 +366,29 @@ class OfGluon:
     stages: int = 4
     group: int = 16
     skew: int = 2
+    cluster: int = 1
     registers: int = 232
-    loading: int = 24
     limit: int = 168
     """Registers a thread when the kernel starts: times its threads at most 65536."""
 
     def prepare(self, h: torch.Tensor, weight: torch.Tensor, out: torch.Tensor) -> Launch:
         """A launch of the kernel; the descriptors are made here once."""
-        tiles = triton.cdiv(len(h), self.rows * self.consumers) * (SIZE // self.wide)
-        return partial(
+        tiles = triton.cdiv(len(h), self.rows * self.consumers * self.cluster) * (SIZE // self.wide)
+        launch = partial(
             fused_gluon.run,
             self._descriptor(h, [self.rows, self.block]),
-            self._descriptor(weight.view(2, SIZE, HIDDEN), [2, self.wide, self.block]),
+            self._descriptor(weight.view(2, SIZE, HIDDEN), [2 // self.cluster, self.wide, self.block]),
             self._descriptor(out, [self.rows, self.wide]),
-            self.consumers, self.stages, self.group, self.skew, self.registers, self.loading,
-            num_warps=self.warps, maxnreg=self.limit, grid=(min(PROGRAMS, tiles),), warmup=False,
+            self.consumers, self.stages, self.group, self.cluster, self.skew, self.registers,
+            1 if self.cluster == 1 else 4,  # in a cluster, every warp that there is must come to ``meet``
+            num_warps=self.warps, maxnreg=self.limit, grid=(min(PROGRAMS // self.cluster, tiles),), warmup=False,
         )  # fmt: skip
+        if self.cluster > 1:
+            triton.knobs.runtime.add_stages_inspection_hook = change_assembly
+            kernel = launch(warmup=True)
+            warps, _, shared = kernel.packed_metadata
+            kernel.packed_metadata = (warps, self.cluster, shared)
+        return launch
 
     @staticmethod
     def _descriptor(tensor: torch.Tensor, block: list[int]) -> GluonDescriptor:
@@ -328,7 +402,6 @@ TRITON = OfTriton()
 JOINED = replace(TRITON, kind="joined")
 CANDIDATES: dict[str, Candidate] = {
     "Triton two": replace(TRITON, stages=4),
-    "Triton two, a program a tile": replace(TRITON, stages=4, persistent=False),
     "Triton woven": replace(TRITON, kind="woven", flatten=True),
     "Triton joined": replace(JOINED, stages=4),
     "Triton joined, flattened": replace(JOINED, stages=4, flatten=True),
@@ -337,10 +410,11 @@ CANDIDATES: dict[str, Candidate] = {
     "Triton joined, 256 x (64+64)": replace(JOINED, rows=256, wide=64, stages=4, group=8),
     "roles, 1 of 8 warps": replace(GLUON, consumers=1, rows=128, warps=8, skew=0),
     "roles, 2 in step": replace(GLUON, skew=0),
-    "roles, 2 by 2 steps": GLUON,
     "roles, 2 by 3 steps": replace(GLUON, skew=3),
-    "roles, 2 by 3 steps, groups of 8": replace(GLUON, skew=3, group=8),
     "roles, 2 by 3 steps, groups of 64": replace(GLUON, skew=3, group=64),
+    "pairs, 2 in step": replace(GLUON, cluster=2, skew=0, group=8),
+    "pairs, 2 by 2 steps": replace(GLUON, cluster=2, skew=2, group=8),
+    "pairs, 2 by 3 steps": replace(GLUON, cluster=2, skew=3, group=8),
     "roles, 256 x (64+64)": replace(GLUON, rows=128, wide=64, skew=3, group=8),
     "roles, 128 x (64+64)": replace(GLUON, wide=64, stages=6, skew=4),
 }
