@@ -1,4 +1,4 @@
-"""Which cut of each kernel makes a decode step fastest on this card; the winners stand in ``tilings`` and ``fast``.
+"""Which cut of each kernel makes a decode step fastest on this card; the winners stand in ``tilings``.
 
     python -m benchmarks.gpu_kernels --out tilings.json [--rows 1 8 64] [--against OTHER_CHECKOUT] [--seconds 200]
 
@@ -38,7 +38,8 @@ PRODUCTS = {  # name: n, k, epilogue
     "down": (1536, 8960, "residual"),
     "head": (151936, 1536, "argmax"),
 }
-ATTENTION = [(64, 16, 4), (64, 16, 8), (64, 8, 4), (128, 8, 8), (128, 16, 8), (32, 32, 4), (128, 8, 4)]
+ATTENTION_FEW = ((64, 16, 4), (64, 16, 8), (64, 8, 4), (128, 8, 8), (128, 16, 8), (32, 32, 4), (128, 8, 4))
+"""Block, splits and warps of the attention of few rows."""
 
 
 HELD = (
@@ -61,10 +62,28 @@ MANY_SHAPES = {  # warps and rows of a program, for more than 16 rows
 }
 
 
+def attention_candidates(m: int) -> list[Any]:
+    """Cuts of the attention worth trying for ``m`` rows."""
+    from qsum_lsp.engines.torch.tilings import FEW_ROWS, AttentionCut
+
+    if m <= FEW_ROWS:
+        return [AttentionCut(*cut) for cut in ATTENTION_FEW]
+    usual = max(1, 128 // m)
+    cuts = product((32, 64, 128), (usual, 2 * usual, 4 * usual), (2, 4, 8), (2, 3, 4))
+    return [
+        AttentionCut(block, splits, warps, stages)
+        for block, splits, warps, stages in cuts
+        if block * stages <= 256 and block >= 16 * warps // 2
+    ]
+
+
 def candidates(name: str, m: int) -> list[Any]:
-    """Tilings worth trying for ``m`` rows."""
+    """Tilings worth trying for ``m`` rows; none where cuBLAS computes the products."""
+    from qsum_lsp.engines.torch.fast import SKINNY_ROWS
     from qsum_lsp.engines.torch.tilings import FEW_ROWS, Tiling
 
+    if m > SKINNY_ROWS:
+        return []
     n, k, epilogue = PRODUCTS[name]
     small = n <= 4096
     if m <= FEW_ROWS and epilogue != "argmax":
@@ -151,7 +170,7 @@ class Bench:
 
         if not chosen:  # as they stand; other checkouts may not know these names
             return fast.FastForward(self.model, self.cache, self.state, batch, queries, dependent=True)
-        usual, attention = fast.choose_tiling, fast.ATTENTION_FEW
+        usual, attention = fast.choose_tiling, fast.choose_attention
 
         def choose(n: int, k: int, rows: int, epilogue: str, kind: str) -> Any:
             for name, wanted in PRODUCTS.items():
@@ -160,11 +179,12 @@ class Bench:
             return usual(n, k, rows, epilogue, kind)  # type: ignore[arg-type]
 
         fast.choose_tiling = choose  # type: ignore[assignment]
-        fast.ATTENTION_FEW = chosen.get("attention", attention)
+        if "attention" in chosen:
+            fast.choose_attention = lambda _m, _pairs: chosen["attention"]
         try:
             return fast.FastForward(self.model, self.cache, self.state, batch, queries, dependent=True)
         finally:
-            fast.choose_tiling, fast.ATTENTION_FEW = usual, attention
+            fast.choose_tiling, fast.choose_attention = usual, attention
 
     def step(self, batch: int, queries: int, chosen: dict[str, Any]) -> Any:
         """A decode step around that."""
@@ -449,15 +469,18 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=200)
     parser.add_argument("--only-compile", action="store_true", help="needs no GPU")
     arguments = parser.parse_args()
+    from qsum_lsp.engines.torch.fast import SKINNY_ROWS
+
     few = [step for step in FEW if step[0] in arguments.rows]
     many = [(rows, 1) for rows in arguments.rows if rows > 16]
     tried: dict[int, dict[str, list[Any]]] = {
-        rows: {n: candidates(n, rows) for n in PRODUCTS} for rows, _ in many
+        rows: {"attention": attention_candidates(rows)} | {n: candidates(n, rows) for n in PRODUCTS}
+        for rows, _ in many
     }
     if few:
-        tried[8] = {name: candidates(name, 8) for name in PRODUCTS} | {"attention": list(ATTENTION)}
+        tried[8] = {name: candidates(name, 8) for name in PRODUCTS} | {"attention": attention_candidates(8)}
     jobs: list[tuple[int, int, dict[str, Any]]] = [
-        (b, q, {}) for b, q in (*few, *many, *(MORE if few else []))
+        (b, q, {}) for b, q in (*few, *many, *(MORE if few else [])) if b * q <= SKINNY_ROWS
     ]
     for rows, kinds in tried.items():
         for name, options in kinds.items():

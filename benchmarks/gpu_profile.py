@@ -12,10 +12,6 @@ import torch
 
 from qsum_lsp.engines.torch.shape import ModelShape
 
-BANDWIDTH = 2.938e12
-RATE = 798e12
-"""Bytes and operations a second that the H100 reached in a copy and in a bf16 product."""
-
 ATTENTION_NAMES = ("attend", "flash", "fmha")
 PRODUCT_NAMES = ("skinny", "gemv", "held", "nvjet", "gemm", "cutlass", "xmma")
 IN_LAYER = ("qkv", "out", "gate_up", "down")
@@ -31,16 +27,47 @@ SMALL = {
 
 
 @dataclass(frozen=True, slots=True)
+class Ceilings:
+    """Bytes a second, read and written, that a large copy moves; operations a second of a large bf16 product."""
+
+    copy: float
+    product: float
+
+    @classmethod
+    def measure(cls) -> "Ceilings":
+        """Those of this GPU, on random data; of a CPU, where no figure means anything, round numbers."""
+        if not torch.cuda.is_available():
+            return cls(copy=1e10, product=1e11)
+        big = torch.empty(2 << 30, dtype=torch.uint8, device="cuda").random_()
+        other = torch.empty_like(big)
+        a, b = (torch.randn(8192, 8192, device="cuda", dtype=torch.bfloat16) for _ in range(2))
+        copied, multiplied = _seconds(lambda: other.copy_(big)), _seconds(lambda: a @ b)
+        return cls(copy=2 * big.numel() / copied, product=2 * 8192**3 / multiplied)
+
+
+def _seconds(run: Callable[[], object], repeats: int = 10) -> float:
+    run()
+    times = []
+    for _ in range(repeats):
+        start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        start.record()
+        run()
+        end.record()
+        end.synchronize()
+        times.append(start.elapsed_time(end) / 1000)
+    return statistics.median(times)
+
+
+@dataclass(frozen=True, slots=True)
 class Work:
     """The least that a part must do: bytes moved, operations."""
 
     moved: float
     operations: float = 0.0
 
-    @property
-    def micros(self) -> float:
+    def micros(self, ceilings: Ceilings) -> float:
         """The longer of the two at the card's measured rates."""
-        return max(self.moved / BANDWIDTH, self.operations / RATE) * 1e6
+        return max(self.moved / ceilings.copy, self.operations / ceilings.product) * 1e6
 
 
 def events_of(run: Callable[[], object]) -> list[tuple[str, float, float]]:
@@ -119,7 +146,7 @@ def prefill_work(shape: ModelShape, lengths: Sequence[tuple[int, int]]) -> dict[
 
 
 def table(
-    run: Callable[[], object], shape: ModelShape, work: dict[str, Work], repeats: int = 5
+    run: Callable[[], object], shape: ModelShape, work: dict[str, Work], ceilings: Ceilings, repeats: int = 5
 ) -> dict[str, Any]:
     """Parts of ``run``, medians over ``repeats``: µs, calls, the floor in µs and how much of the time it is."""
     runs = [parts_of(events_of(run), shape.layers) for _ in range(repeats)]
@@ -131,10 +158,11 @@ def table(
         micros = statistics.median(found.get(part, (0.0, 0))[0] for found in runs)
         rows[part] = {"us": round(micros, 1), "calls": runs[0][part][1]}
         if part in work:
-            rows[part]["floor us"] = round(work[part].micros, 1)
-            rows[part]["share"] = round(work[part].micros / micros, 2) if micros else None
+            floor = work[part].micros(ceilings)
+            rows[part]["floor us"] = round(floor, 1)
+            rows[part]["share"] = round(floor / micros, 2) if micros else None
     rows["all"] = {
         "us": round(statistics.median(sum(us for us, _ in found.values()) for found in runs), 1),
-        "floor us": round(sum(each.micros for each in work.values()), 1),
+        "floor us": round(sum(each.micros(ceilings) for each in work.values()), 1),
     }
     return rows

@@ -2,7 +2,7 @@
 
     python -m benchmarks.gpu_speed PART … --model FOLDER --out results.json
 
-Parts: ceilings, single, many, queue, nf4, startup, profile. Without ``--model`` a random model of the Qwen2.5-1.5B
+Parts: single, many, queue, nf4, startup, profile and more, named at the end of this file. Without ``--model`` a random model of the Qwen2.5-1.5B
 shape is made: speed does not depend on the values. Prompts are random tokens, so that nothing is shared.
 """
 
@@ -25,7 +25,7 @@ from unittest.mock import patch
 import torch
 
 from benchmarks.gpu_model import save_random_model
-from benchmarks.gpu_profile import prefill_work, step_work, table
+from benchmarks.gpu_profile import Ceilings, prefill_work, step_work, table
 from benchmarks.gpu_prompts import NEW, request, text_of
 from qsum_lsp.engines.protocol import Message
 from qsum_lsp.engines.torch import TorchEngine, TorchOptions, runner, scheduler, triton_path
@@ -72,30 +72,6 @@ async def warm(engine: TorchEngine) -> float:
     while engine.warming and time.perf_counter() < begun + WARM_UP_SECONDS:
         await asyncio.sleep(0.05)
     return time.perf_counter() - begun
-
-
-def ceilings() -> dict[str, float]:
-    """Copy bandwidth (bytes read and written) and bf16 matrix rate on random data."""
-    big = torch.empty(2 << 30, dtype=torch.uint8, device="cuda").random_()
-    other = torch.empty_like(big)
-
-    def best(function: Any, repeats: int) -> float:
-        function()
-        times = []
-        for _ in range(repeats):
-            start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-            start.record()
-            function()
-            end.record()
-            end.synchronize()
-            times.append(start.elapsed_time(end) / 1000)
-        return statistics.median(times)
-
-    copy = best(lambda: other.copy_(big), 10)
-    a = torch.randn(8192, 8192, device="cuda", dtype=torch.bfloat16)
-    b = torch.randn(8192, 8192, device="cuda", dtype=torch.bfloat16)
-    product = best(lambda: a @ b, 10)
-    return {"copy GB/s": 2 * big.numel() / copy / 1e9, "matmul TFLOP/s": 2 * 8192**3 / product / 1e12}
 
 
 async def single(folder: Path, length: int = 700, **settings: Any) -> dict[str, Any]:
@@ -159,7 +135,9 @@ def memory(engine: TorchEngine) -> dict[str, Any]:
     }
 
 
-async def many(folder: Path, counts: list[int], rounds: int = 6, **settings: Any) -> dict[str, Any]:
+async def many(
+    folder: Path, ceilings: Ceilings, counts: list[int], rounds: int = 6, **settings: Any
+) -> dict[str, Any]:
     """``counts`` requests at once, each of 200 to 1,200 tokens: sections a second once sizes have been seen twice."""
     usual: dict[str, Any] = {"device": DEVICE, "speculation": "off", "max_batch": 256}
     engine = open_engine(folder, usual | settings)
@@ -176,7 +154,7 @@ async def many(folder: Path, counts: list[int], rounds: int = 6, **settings: Any
             assert all(d.new_tokens == NEW for d in done)
             rates.append(count / seconds)
         rate = statistics.median(rates[2:] or rates)
-        floor = count / floor_seconds(lengths[:count])
+        floor = count / floor_seconds(lengths[:count], ceilings)
         found[str(count)] = {
             "sections/s": rate,
             "all": rates,
@@ -191,16 +169,14 @@ async def many(folder: Path, counts: list[int], rounds: int = 6, **settings: Any
     return found
 
 
-def floor_seconds(
-    lengths: list[int], copy: float = 2.938e12, matmul: float = 798e12, batch: int = 256
-) -> float:
+def floor_seconds(lengths: list[int], ceilings: Ceilings, batch: int = 256) -> float:
     """Prefill at the matrix rate, then every decode step at the copy rate, nothing overlapped."""
-    prefill = sum(lengths) * FLOP / matmul
+    prefill = sum(lengths) * FLOP / ceilings.product
     decode = 0.0
     for begin in range(0, len(lengths), batch):
         context = sum(lengths[begin : begin + batch])
         rows = len(lengths[begin : begin + batch])
-        decode += sum((WEIGHTS + KV * (context + rows * step)) / copy for step in range(NEW))
+        decode += sum((WEIGHTS + KV * (context + rows * step)) / ceilings.copy for step in range(NEW))
     return prefill + decode
 
 
@@ -246,7 +222,7 @@ def drop_from_page_cache(folder: Path) -> bool:
     return True
 
 
-async def profile(folder: Path, counts: list[int], **settings: Any) -> dict[str, Any]:
+async def profile(folder: Path, ceilings: Ceilings, counts: list[int], **settings: Any) -> dict[str, Any]:
     """Where a decode step of each of ``counts`` rows and a prefill go, part by part, beside their floors."""
     usual: dict[str, Any] = {"device": DEVICE, "speculation": "off", "max_batch": max(counts)}
     engine = open_engine(folder, usual | settings)
@@ -275,7 +251,7 @@ async def profile(folder: Path, counts: list[int], **settings: Any) -> dict[str,
 
         found[f"{rows} rows"] = {
             "step us": device_micros(run),
-            "parts": table(run, shape, step_work(shape, rows, 750, item)),
+            "parts": table(run, shape, step_work(shape, rows, 750, item), ceilings),
         }
         state.done[:rows] = 1
         print(rows, "rows", json.dumps(found[f"{rows} rows"]), flush=True)
@@ -285,7 +261,10 @@ async def profile(folder: Path, counts: list[int], **settings: Any) -> dict[str,
         for _ in range(4):
             executor.prefill(parts).wait()
         found["prefill of 8,192 tokens"] = table(
-            lambda: executor.prefill(parts).wait(), shape, prefill_work(shape, [(n, n) for n in lengths])
+            lambda: executor.prefill(parts).wait(),
+            shape,
+            prefill_work(shape, [(n, n) for n in lengths]),
+            ceilings,
         )
         print("prefill", json.dumps(found["prefill of 8,192 tokens"]), flush=True)
     await engine.aclose()
@@ -379,17 +358,6 @@ def at_once() -> contextlib.AbstractContextManager[Any]:
     return patch.object(scheduler.Scheduler, "_filling", lambda _: False)
 
 
-def adding_products() -> contextlib.AbstractContextManager[Any]:
-    """Prefills whose products add to the residual themselves."""
-    from qsum_lsp.engines.torch import fast_prefill
-
-    def complete(weight: Any, values: torch.Tensor, x: torch.Tensor, *norm: Any) -> None:
-        x.addmm_(values, weight.weight.t())
-        fast_prefill.add_norm(None, x, *norm)
-
-    return patch.object(fast_prefill, "complete", complete)
-
-
 async def under(change: Any, measured: Any) -> Any:
     """``measured`` while ``change`` holds."""
     with change:
@@ -421,8 +389,10 @@ async def main() -> None:
     if arguments.out.exists():
         results = json.loads(arguments.out.read_text())
     some = [64, 256]
+    ceilings = Ceilings.measure()
+    results["ceilings"] = {"copy GB/s": ceilings.copy / 1e9, "matmul TFLOP/s": ceilings.product / 1e12}
+    torch.cuda.empty_cache()
     parts: dict[str, Any] = {
-        "ceilings": ceilings,
         "single": lambda: single(folder),
         "single-1500": lambda: single(folder, 1500),
         "single-sdpa": lambda: single(folder, attention="sdpa"),
@@ -434,23 +404,21 @@ async def main() -> None:
         "fp4": lambda: single(folder, quantization="fp4"),
         "int8": lambda: single(folder, quantization="int8"),
         "startup": lambda: startup(folder),
-        "many": lambda: many(folder, [8, 64, 256]),
-        "queue": lambda: many(folder, [256, 2048], rounds=4),
-        "many-fa3": lambda: many(folder, some, attention="flash_attention_3"),
-        "many-add": lambda: under(adding_products(), many(folder, some)),
-        "many-cublas": lambda: under(products_by_cublas(), many(folder, some)),
-        "many-serial": lambda: under(serial(), many(folder, some)),
-        "many-at-once": lambda: under(at_once(), many(folder, some)),
-        "many-4096": lambda: many(folder, some, prefill_tokens=4096),
-        "many-16384": lambda: many(folder, some, prefill_tokens=16384),
+        "many": lambda: many(folder, ceilings, [8, 64, 256]),
+        "queue": lambda: many(folder, ceilings, [256, 2048], rounds=4),
+        "many-fa2": lambda: many(folder, ceilings, some, attention="flash_attention_2"),
+        "many-cublas": lambda: under(products_by_cublas(), many(folder, ceilings, some)),
+        "many-serial": lambda: under(serial(), many(folder, ceilings, some)),
+        "many-at-once": lambda: under(at_once(), many(folder, ceilings, some)),
+        "many-4096": lambda: many(folder, ceilings, some, prefill_tokens=4096),
+        "many-16384": lambda: many(folder, ceilings, some, prefill_tokens=16384),
         "prefill": lambda: prefill(folder),
-        "prefill-fa3": lambda: prefill(folder, attention="flash_attention_3"),
-        "prefill-add": lambda: under(adding_products(), prefill(folder)),
-        "profile": lambda: profile(folder, [8, 64, 256]),
-        "profile-cublas": lambda: under(products_by_cublas(), profile(folder, [32, 64])),
-        "profile-1": lambda: profile(folder, [1]),
-        "profile-1-plain": lambda: under(plain_launches(), profile(folder, [1])),
-        "profile-nf4": lambda: profile(folder, [1], quantization="nf4"),
+        "prefill-fa2": lambda: prefill(folder, attention="flash_attention_2"),
+        "profile": lambda: profile(folder, ceilings, [8, 64, 256]),
+        "profile-cublas": lambda: under(products_by_cublas(), profile(folder, ceilings, [32, 64])),
+        "profile-1": lambda: profile(folder, ceilings, [1]),
+        "profile-1-plain": lambda: under(plain_launches(), profile(folder, ceilings, [1])),
+        "profile-nf4": lambda: profile(folder, ceilings, [1], quantization="nf4"),
     }
     unknown = set(arguments.parts) - set(parts)
     if unknown:

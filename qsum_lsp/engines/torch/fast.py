@@ -14,13 +14,13 @@ from qsum_lsp.engines.torch.pages import PAGE_TOKENS
 from qsum_lsp.engines.torch.speculation import NGRAM, PromptLookup
 from qsum_lsp.engines.torch.state import DecodeState
 from qsum_lsp.engines.torch.step import DecodeStep, Drafter, Forward
-from qsum_lsp.engines.torch.tilings import FEW_ROWS, Epilogue, choose_tiling, power_of_two
-
-ATTENTION_FEW = (32, 32, 4)
-"""Keys of a block, programs that the context of one token and key head is divided among, warps of each; for few rows."""
+from qsum_lsp.engines.torch.tilings import FEW_ROWS, Epilogue, choose_attention, choose_tiling, power_of_two
 
 SKINNY_ROWS = 64
 """Rows up to which the weights are read by own kernels; above, cuBLAS uses the tensor cores better."""
+
+OWN_GATE_UP_ROWS = 16
+"""Rows up to which the largest product is computed by an own kernel, together with its norm and activation."""
 
 
 class Workspace:
@@ -69,19 +69,10 @@ class FastForward:
         self._skinny = self.m <= SKINNY_ROWS and _readable(model, self.m)
         group = shape.heads // shape.kv_heads
         self._few_rows = self.m <= FEW_ROWS
-        if self._few_rows:
-            self._block, self._splits, self._warps = ATTENTION_FEW
-            parts = self.m * power_of_two(group)
-        else:
-            # enough programs for all multiprocessors at any batch; a long context is divided among them
-            self._block, self._splits, self._warps = (
-                64,
-                max(1, min(16, power_of_two(256 // (batch * shape.kv_heads)))),
-                4,
-            )
-            self._rows_padded = max(16, power_of_two(queries * group))
-            parts = batch * self._rows_padded
-        self.buffers = Workspace(model, self.m, parts=parts * shape.kv_heads * self._splits)
+        self._rows_padded = max(16, power_of_two(queries * group))
+        self._cut = choose_attention(self.m, batch * shape.kv_heads)
+        parts = self.m * power_of_two(group) if self._few_rows else batch * self._rows_padded
+        self.buffers = Workspace(model, self.m, parts=parts * shape.kv_heads * self._cut.splits)
         self._pdl = {"launch_pdl": True} if dependent else {}
         if self._skinny:
             self._prepare()
@@ -140,7 +131,7 @@ class FastForward:
             self._product("qkv", layer.qkv, work.h, "scaled", out=work.qkv, norm=norm)
             self._attend(index, layer, rows, ahead, work.qkv)
             self._product("out", layer.out, work.attended, "residual", gain=layer.post_norm)
-            self._product("gate_up", layer.gate_up, work.h, "swiglu", out=work.activation, norm="out")
+            self._gate_up(layer.gate_up)
             gain = layers[index + 1].input_norm if index + 1 < len(layers) else model.norm
             self._product("down", layer.down, work.activation, "residual", gain=gain)
             norm = "down"
@@ -150,6 +141,17 @@ class FastForward:
             num_warps=8, **self._pdl,
         )  # fmt: skip
         return work.picked
+
+    def _gate_up(self, weight: Linear) -> None:
+        work, shape = self.buffers, self.model.shape
+        if self.m <= OWN_GATE_UP_ROWS or weight.bias is not None:
+            self._product("gate_up", weight, work.h, "swiglu", out=work.activation, norm="out")
+            return
+        size = shape.intermediate
+        elementwise.silu_mul[(self.m, -(-size // 2048))](
+            weight(work.h), self._ssq, work.activation, self._ssq_blocks["out"], shape.norm_eps, SIZE=size, BLOCK=2048,
+            WIDTH=shape.hidden, COUNT=self._count, NORM=True, num_warps=4,
+        )  # fmt: skip
 
     def _product(
         self,
@@ -210,34 +212,34 @@ class FastForward:
             "KV_HEADS": shape.kv_heads,
             "HALF": shape.head_dim // 2,
             "QUERIES": self.queries,
-            "SPLITS": self._splits,
-            "BLOCK": self._block,
+            "SPLITS": self._cut.splits,
+            "BLOCK": self._cut.block,
             "PAGE": PAGE_TOKENS,
             "NORM": layer.q_norm is not None,
-            "STAGES": 2,
+            "STAGES": self._cut.stages,
             "PDL": self.dependent,
-            "num_warps": self._warps,
+            "num_warps": self._cut.warps,
         }
         if self._few_rows:
-            fixed_attention.attend[(self.m, shape.kv_heads, self._splits)](
+            fixed_attention.attend[(self.m, shape.kv_heads, self._cut.splits)](
                 *arguments, QP=max(16, power_of_two(self.queries)), MP=max(16, power_of_two(group)), GP=power_of_two(group), **shared, **self._pdl
             )  # fmt: skip
         else:
-            attention_kernels.attend[(self.batch, shape.kv_heads, self._splits)](
+            attention_kernels.attend[(self.batch, shape.kv_heads, self._cut.splits)](
                 *arguments, QP=power_of_two(self.queries), MP=self._rows_padded, **shared, **self._pdl
             )  # fmt: skip
 
     def _many(self, rows: torch.Tensor, tokens: torch.Tensor, ahead: int) -> torch.Tensor:
-        model, work = self.model, self.buffers
+        model, work, eps = self.model, self.buffers, self.model.shape.norm_eps
         layers: list[Layer] = list(model.layers)
         work.x.copy_(F.embedding(tokens.flatten(), model.embedding))
-        add_norm(None, work.x, layers[0].input_norm, work.h, model.shape.norm_eps)
+        add_norm(None, work.x, layers[0].input_norm, work.h, eps)
         for index, layer in enumerate(layers):
             self._attend(index, layer, rows, ahead, layer.qkv(work.h))
-            add_norm(layer.out(work.attended), work.x, layer.post_norm, work.h, model.shape.norm_eps)
+            add_norm(layer.out(work.attended), work.x, layer.post_norm, work.h, eps)
             activation = swiglu(layer.gate_up(work.h))
             gain = layers[index + 1].input_norm if index + 1 < len(layers) else model.norm
-            add_norm(layer.down(activation), work.x, gain, work.h, model.shape.norm_eps)
+            add_norm(layer.down(activation), work.x, gain, work.h, eps)
         return best_token(work.h, model.head)
 
 

@@ -24,14 +24,20 @@ def complete(
     weight: Linear, values: torch.Tensor, x: torch.Tensor, gain: torch.Tensor, h: torch.Tensor, eps: float
 ) -> None:
     """X += values · weightᵀ, h = rms_norm(x) * gain."""
-    add_norm(weight(values), x, gain, h, eps)
+    if isinstance(weight, Dense) and weight.bias is None:
+        x.addmm_(values, weight.weight.t())  # rounds once, and saves a pass over the products
+        add_norm(None, x, gain, h, eps)
+    else:
+        add_norm(weight(values), x, gain, h, eps)
 
 
 def swiglu(gate_up: torch.Tensor) -> torch.Tensor:
     """silu(gate) * up of [T, 2 I] as [T, I]."""
     rows, size = gate_up.shape[0], gate_up.shape[1] // 2
     out = torch.empty(rows, size, dtype=gate_up.dtype, device=gate_up.device)
-    elementwise.silu_mul[(rows, -(-size // 2048))](gate_up, out, SIZE=size, BLOCK=2048, num_warps=4)
+    elementwise.silu_mul[(rows, -(-size // 2048))](
+        gate_up, None, out, 0, 0.0, SIZE=size, BLOCK=2048, WIDTH=1, COUNT=1, NORM=False, num_warps=4
+    )
     return out
 
 
@@ -64,12 +70,11 @@ def prefill(model: Model, batch: PrefillInput, cache: KvCache, attend: Backend) 
         if batch.context is not None:
             k, v = keys[batch.context], values[batch.context]
         attended = attend(q, k, v, batch.packed).reshape(x.shape[0], -1)
+        if index + 1 == len(layers):
+            # past the last layer's keys and values only the last tokens matter
+            attended, x, h = attended[batch.last], x[batch.last], h[batch.last]
         complete(layer.out, attended, x, layer.post_norm, h, shape.norm_eps)
         activation = swiglu(layer.gate_up(h))
-        if index + 1 == len(layers):
-            # of the last layer only the last tokens matter
-            activation, x = activation[batch.last], x[batch.last]
-            h = torch.empty_like(x)
         gain = layers[index + 1].input_norm if index + 1 < len(layers) else model.norm
         complete(layer.down, activation, x, gain, h, shape.norm_eps)
     return best_token(h, model.head)

@@ -184,5 +184,9 @@ class Model(nn.Module):
             values.index_copy_(0, batch.write, v)
             if batch.context is not None:
                 k, v = keys[batch.context], values[batch.context]
-            x = layer.complete(x, attend(q, k, v, batch.packed))
-        return self.pick(x[batch.last])
+            attended = attend(q, k, v, batch.packed)
+            if index + 1 == len(self.layers):
+                # past the last layer's keys and values only the last tokens matter
+                x, attended = x[batch.last], attended[batch.last]
+            x = layer.complete(x, attended)
+        return self.pick(x)

@@ -52,3 +52,25 @@ def choose_tiling(n: int, k: int, m: int, epilogue: Epilogue, kind: str) -> Tili
         rows, block, stages = (32, 256, 5) if few else (16, 128, 5)
     splits = max(1, min(8, round(192 / -(-n // rows)), k // block))
     return Tiling(rows=rows, warps=4, block=block, splits=splits, stages=stages)
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionCut:
+    """How the attention of a decode step is cut; found as tilings are.
+
+    ``block`` keys are multiplied at once, ``splits`` programs of ``warps`` warps share the context of one row and key
+    head, and ``stages`` blocks are on their way.
+    """
+
+    block: int
+    splits: int
+    warps: int
+    stages: int = 2
+
+
+def choose_attention(m: int, pairs: int) -> AttentionCut:
+    """The cut for ``m`` tokens in ``pairs`` pairs of a row and a key head; up to FEW_ROWS tokens always the same."""
+    if m <= FEW_ROWS:
+        return AttentionCut(block=32, splits=32, warps=4)
+    # enough programs for all multiprocessors at any batch; a long context is divided among them
+    return AttentionCut(block=64, splits=max(1, min(16, power_of_two(512 // pairs))), warps=4, stages=3)

@@ -62,13 +62,25 @@ def add_norm(
 
 
 @triton.jit
-def silu_mul(gate_up, out, SIZE: tl.constexpr, BLOCK: tl.constexpr):
-    """out[m] = silu(gate_up[m, :SIZE]) * gate_up[m, SIZE:]."""
+def silu_mul(
+    gate_up, ssq, out, count, eps,
+    SIZE: tl.constexpr, BLOCK: tl.constexpr, WIDTH: tl.constexpr, COUNT: tl.constexpr, NORM: tl.constexpr,
+):  # fmt: skip
+    """out[m] = silu(gate_up[m, :SIZE]) * gate_up[m, SIZE:].
+
+    With NORM the products are of residuals of WIDTH that are not normed yet; ssq[m, :count] add up to their Σ x².
+    """
     m = tl.program_id(0).to(tl.int64)
     d = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     mask = d < SIZE
     gate = tl.load(gate_up + m * 2 * SIZE + d, mask=mask, other=0.0).to(tl.float32)
     up = tl.load(gate_up + m * 2 * SIZE + SIZE + d, mask=mask, other=0.0).to(tl.float32)
+    if NORM:
+        part = tl.arange(0, COUNT)
+        sums = tl.load(ssq + m * COUNT + part, mask=part < count, other=0.0)
+        rms = tl.rsqrt(tl.sum(sums) / WIDTH + eps)
+        gate *= rms
+        up *= rms
     tl.store(out + m * SIZE + d, (gate / (1 + tl.exp(-gate)) * up).to(out.dtype.element_ty), mask=mask)
 
 
