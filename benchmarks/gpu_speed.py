@@ -181,33 +181,45 @@ def floor_seconds(lengths: list[int], ceilings: Ceilings, batch: int = 256) -> f
 
 
 def startup(folder: Path, starts: int = 3) -> dict[str, Any]:
-    """Stages of ``starts`` process starts, in seconds since the first: compile caches are cold for the first alone.
+    """Stages of ``starts`` process starts, in seconds since each: compile caches are cold for the first alone.
 
-    ``page cache`` is the share of the weights that the system held in memory before the start.
+    A start before them, not measured and with caches of its own, leaves PyTorch's bytecode on disk, as installers do.
     """
-    found = {}
-    with tempfile.TemporaryDirectory() as home:
+    found: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        bytecode = Path(temporary, "bytecode")
+        start_once(folder, Path(temporary, "before"), bytecode)
         for number in range(1, starts + 1):
             name = f"start {number}, compile caches {'cold' if number == 1 else 'warm'}"
             cold = number == starts  # the last one reads the weights from the disk
             cached = drop_from_page_cache(folder) if cold else None
-            env = os.environ | {"QSUM_HOME": home, "QSUM_BORN": repr(time.time())}
-            for variable in ("TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR"):
-                env.pop(variable, None)
-            command = [sys.executable, "-m", "benchmarks.gpu_startup", str(folder), DEVICE]
-            try:
-                run = subprocess.run(
-                    command, env=env, capture_output=True, text=True, check=False, timeout=100
-                )
-            except subprocess.TimeoutExpired as error:
-                found[name] = f"failed: {error}"
-                continue
-            lines = run.stdout.strip().splitlines()
-            found[name] = json.loads(lines[-1]) if lines else run.stderr[-2000:]
-            if cold and lines:
+            found[name] = start_once(folder, Path(temporary, "home"), bytecode)
+            if cold and isinstance(found[name], dict):
                 found[name]["weights"] = "dropped from the page cache" if cached else "could not be dropped"
             print(name, json.dumps(found[name]), flush=True)
     return found
+
+
+def start_once(folder: Path, home: Path, bytecode: Path) -> dict[str, Any] | str:
+    """What one process start reports, or why it failed.
+
+    Python keeps bytecode beside PyTorch's sources, or in the folder ``bytecode`` where those cannot be written.
+    """
+    env = os.environ | {"QSUM_HOME": str(home), "QSUM_BORN": repr(time.time())}
+    for variable in ("TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "PYTHONDONTWRITEBYTECODE"):
+        env.pop(variable, None)
+    if not os.access(Path(torch.__file__).parent, os.W_OK):
+        env["PYTHONPYCACHEPREFIX"] = str(bytecode)
+    command = [sys.executable, "-m", "benchmarks.gpu_startup", str(folder), DEVICE]
+    try:
+        run = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=100)
+    except subprocess.TimeoutExpired as error:
+        return f"failed: {error}"
+    lines = run.stdout.strip().splitlines()
+    if not lines:
+        return run.stderr[-2000:]
+    report: dict[str, Any] = json.loads(lines[-1])
+    return report
 
 
 def drop_from_page_cache(folder: Path) -> bool:

@@ -8,6 +8,7 @@ Prints seconds since the start of the process. Stages of the engine are taken by
 import asyncio
 import functools
 import importlib
+import importlib.util
 import json
 import os
 import sys
@@ -50,15 +51,16 @@ def watch(module: Any, function: str, name: str) -> None:
     setattr(module, function, timed)
 
 
-def bytecode_on_disk(module: Any) -> bool:
-    """True where a start need not compile the module's source."""
-    cached = module.__spec__.cached
-    return bool(cached) and os.path.exists(cached)
+def bytecode_on_disk(module: str) -> bool:
+    """True where a start need not compile the source of a module that is not imported yet."""
+    spec = importlib.util.find_spec(module)
+    return spec is not None and bool(spec.cached) and os.path.exists(spec.cached or "")
 
 
 async def main() -> None:
     """Start as ``qsum`` starts its engine, answer one request, and wait for full speed."""
     mark("Python started")
+    found["PyTorch's bytecode is on disk"] = bytecode_on_disk("torch")
     from qsum_lsp.service import create_local_engine
     from qsum_lsp.settings import Settings
 
@@ -86,8 +88,6 @@ async def main() -> None:
     found["modules"] = len(sys.modules)
     found["threads"] = threading.active_count()
     found["detail"] = engine.status().detail
-    torch = sys.modules["torch"]
-    found["PyTorch's bytecode is on disk"] = bytecode_on_disk(torch)
     print(json.dumps(found))
     sys.stdout.flush()
     await engine.aclose()

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -18,6 +18,8 @@ from qsum_lsp.engines.torch.warmup import WarmUp
 
 OVERLAP = True
 """Whether prefills run on a stream of their own beside the decode steps, where the device has streams."""
+
+T = TypeVar("T")
 
 
 class Runner:
@@ -63,6 +65,9 @@ class Runner:
     @torch.inference_mode()
     def prefill(self, parts: Sequence[PrefillPart]) -> Pending:
         """Launch prompt tokens; see Executor."""
+        return self._making_room(lambda: self._prefill(parts))
+
+    def _prefill(self, parts: Sequence[PrefillPart]) -> Pending:
         with self._on(prefill=True):
             self._start_slots([part.sequence for part in parts if part.first])
             fast = self.warm_up.prefill_ready
@@ -87,15 +92,15 @@ class Runner:
     @torch.inference_mode()
     def step(self, sequences: Sequence[RunningSequence], *, drafts: int) -> Pending:
         """Launch one decode step; see Executor."""
-        queries = drafts + 1
+        self._drop_plain_records_without_use()
+        return self._making_room(lambda: self._step(sequences, queries=drafts + 1))
+
+    def _step(self, sequences: Sequence[RunningSequence], *, queries: int) -> Pending:
         slots = [sequence.slot for sequence in sequences]
         # launched steps may have made a row longer than the host knows by now
         longest = max(len(s.prompt) + s.landed + (s.flights + 1) * queries for s in sequences)
         context = min(longest, self.state.context)
-        optimises = self.steps.optimises(len(slots) * queries)
-        key = self.steps.key(len(slots), queries, context, optimised=optimises)
-        if optimises and not self._warm(key):
-            key = self.steps.key(len(slots), queries, context, optimised=False)
+        key = self._key(len(slots), queries, context)
         with self._on(prefill=False):
             if key.optimised:
                 self.steps.capture(key)  # where that was not done ahead
@@ -107,9 +112,56 @@ class Runner:
             self.steps.run(key, step)
             return self._pending(step.output)
 
-    def _warm(self, key: StepKey) -> bool:
-        self.warm_up.ask(key)
-        return self.warm_up.ready(key)
+    def _key(self, rows: int, queries: int, context: int) -> StepKey:
+        if not self.steps.optimises(rows * queries):
+            return self.steps.key(rows, queries, context, optimised=False)
+        best = self.steps.key(rows, queries, context, optimised=True)
+        self.warm_up.ask(best)
+        if self.warm_up.ready(best):
+            return best
+        return self.steps.key(rows, queries, context, optimised=False, recorded=self._records_plain_steps)
+
+    @property
+    def _records_plain_steps(self) -> bool:
+        # torch.compile's measurements wait for the whole device, which fails while anything is recorded
+        undisturbed = self.steps.any_context or not self.warm_up.begun
+        return undisturbed and self.warm_up.pending > 0
+
+    def _making_room(self, launch: Callable[[], T]) -> T:
+        # a batch or a prefill is made smaller for good after an error: rather do without what was only for the start
+        try:
+            return launch()
+        except torch.OutOfMemoryError:
+            if not self._stop_plain_records():
+                raise
+        return launch()  # out here, as the error holds what was allocated
+
+    def _stop_plain_records(self) -> bool:
+        records = self.steps.plain_records
+        held = bool(records)
+        if records is not None:
+            self._finish_steps()
+            records.stop()
+        if held:
+            self._empty_cache()
+        return held
+
+    def _drop_plain_records_without_use(self) -> bool:
+        records = self.steps.plain_records
+        if not records or self._records_plain_steps:
+            return False
+        self._finish_steps()
+        records.drop()
+        self._empty_cache()  # else what graphs kept serves nothing else
+        return True
+
+    def _finish_steps(self) -> None:
+        if self.cuda:
+            self._decode_stream.synchronize()
+
+    def _empty_cache(self) -> None:
+        if self.cuda:
+            torch.cuda.empty_cache()
 
     def _rehearse_prefill(self) -> None:
         length = 16
@@ -124,7 +176,8 @@ class Runner:
         """True while asked-for steps are not all ready and captured."""
         waiting = self.warm_up.prefill_ready and not self._prefills_done
         ready = self.warm_up.ready_keys()
-        return waiting or self.warm_up.pending > 0 or any(not self.steps.captured(key) for key in ready)
+        uncaptured = any(not self.steps.captured(key) for key in ready)
+        return waiting or self.warm_up.pending > 0 or uncaptured or bool(self.steps.plain_records)
 
     def ask_for_usual_steps(self, speculative_batch: int) -> None:
         """Have the steps compiled that will be needed, the commonest first."""
@@ -150,13 +203,19 @@ class Runner:
     def close(self) -> None:
         """Stop compiling and give back the memory of graphs."""
         self.warm_up.close()
+        self._finish_steps()
         self.steps.drop_graphs()
         self.prefills.drop_graphs()
 
     @torch.inference_mode()
     def capture_next(self) -> bool:
-        """Capture one step that is ready and not captured yet; False where there is none."""
+        """Capture one step that is ready and not captured yet, or give back what that has replaced.
+
+        False where nothing is left to do by now.
+        """
         key: StepKey | PrefillKey | None = None
+        if self._drop_plain_records_without_use():
+            return True
         try:
             if self.warm_up.prefill_ready and not self._prefills_done:
                 with self._on(prefill=True):
@@ -170,6 +229,8 @@ class Runner:
                         self.steps.capture(key)
                     return True
         except torch.OutOfMemoryError as error:
+            if self._stop_plain_records():
+                return True  # and try again
             self._prefills_done = True
             if isinstance(key, StepKey):
                 self.warm_up.give_up(key, error)
@@ -185,10 +246,10 @@ class Runner:
         """Nothing is kept by sequence."""
 
     def free_memory(self) -> None:
-        """Drop the prefill graphs and empty PyTorch's cache of freed blocks."""
+        """Drop the records of prefills and plain steps, and empty PyTorch's cache of freed blocks."""
+        self._stop_plain_records()
         self.prefills.drop_graphs()
-        if self.cuda:
-            torch.cuda.empty_cache()
+        self._empty_cache()
 
     @contextlib.contextmanager
     def _on(self, *, prefill: bool) -> Iterator[None]:

@@ -9,6 +9,7 @@ from qsum_lsp.engines.torch.graphs import Pool, record
 from qsum_lsp.engines.torch.linear import Quantized4
 from qsum_lsp.engines.torch.model import KvCache, Model
 from qsum_lsp.engines.torch.options import Compile
+from qsum_lsp.engines.torch.plain_records import PlainRecords
 from qsum_lsp.engines.torch.speculation import DraftModel, PromptLookup
 from qsum_lsp.engines.torch.state import DecodeState
 from qsum_lsp.engines.torch.step import DecodeStep, Drafter, EagerForward, Forward
@@ -18,6 +19,10 @@ BUCKETS = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 160, 192, 224, 256)
 """Rows that an optimised step has; a smaller batch is filled up with idle rows."""
 
 SMALLEST_CONTEXT = 512
+
+RECORDED_TOKENS = 32768
+"""Rows times context of the largest plain step that is recorded: its graph keeps a layer's keys and values of all
+those tokens, up to some 200 MB, and the larger a step, the less of its time is the host's."""
 
 COMPILED_LAYER = {
     "default": "default",
@@ -33,12 +38,16 @@ COMPILED_SIZES = 1024
 
 @dataclass(frozen=True, slots=True)
 class StepKey:
-    """What a step is made for; ``context`` 0 is any length, ``optimised`` False plain eager PyTorch."""
+    """What a step is made for; ``context`` 0 is any length, ``optimised`` False plain eager PyTorch.
+
+    ``recorded`` plain steps run from CUDA graphs once their size comes again.
+    """
 
     rows: int
     queries: int
     context: int
     optimised: bool
+    recorded: bool = False
 
 
 class StepLibrary:
@@ -72,6 +81,10 @@ class StepLibrary:
         self._graphs: dict[StepKey, torch.cuda.CUDAGraph] = {}
         self._pool: Pool | None = None
         self._stream = torch.cuda.Stream(state.device) if cuda else None
+        self.plain_records: PlainRecords[StepKey, DecodeStep] | None = None
+        if cuda and self._optimises:
+            # recorded on the same stream as optimised steps, beside which they never run: one workspace of cuBLAS
+            self.plain_records = PlainRecords(lambda launch, pool: record(launch, pool, self._stream))
 
     @property
     def any_context(self) -> bool:
@@ -82,16 +95,26 @@ class StepLibrary:
         """True where steps of ``tokens`` tokens are compiled or recorded."""
         return self._optimises and (tokens == 1 or not self._one_only)
 
-    def key(self, batch: int, queries: int, context: int, *, optimised: bool) -> StepKey:
-        """The key of the smallest step that serves ``batch`` rows of up to ``context`` tokens."""
-        if not optimised:
-            return StepKey(batch, queries, -(-context // 64) * 64, optimised=False)
+    def key(
+        self, batch: int, queries: int, context: int, *, optimised: bool, recorded: bool = False
+    ) -> StepKey:
+        """The key of the smallest step that serves ``batch`` rows of up to ``context`` tokens.
+
+        ``recorded`` asks for a plain step of one of few sizes, where such steps can be recorded.
+        """
         rows = next((size for size in BUCKETS if size >= batch), batch)
-        context = 0 if self._fast is not None else max(SMALLEST_CONTEXT, 1 << (context - 1).bit_length())
-        return StepKey(rows, queries, context, optimised=True)
+        bound = max(SMALLEST_CONTEXT, 1 << (context - 1).bit_length())
+        if optimised:
+            return StepKey(rows, queries, 0 if self._fast is not None else bound, optimised=True)
+        willing = self.plain_records is not None and self.plain_records.willing
+        if recorded and willing and rows * bound <= RECORDED_TOKENS:
+            return StepKey(rows, queries, bound, optimised=False, recorded=True)
+        return StepKey(batch, queries, -(-context // 64) * 64, optimised=False)
 
     def get(self, key: StepKey) -> DecodeStep:
         """The step for ``key``, captured or not."""
+        if key.recorded and self.plain_records is not None:
+            return self.plain_records.step(key, lambda: self._build(key, self._state))
         step = self._steps.get(key)
         if step is None:
             step = self._build(key, self._state)
@@ -101,6 +124,9 @@ class StepLibrary:
 
     def run(self, key: StepKey, step: DecodeStep) -> None:
         """Launch ``step``, by its graph where there is one."""
+        if key.recorded and self.plain_records is not None:
+            self.plain_records.run(key)
+            return
         graph = self._graphs.get(key)
         if graph is None:
             step.run()
@@ -128,6 +154,8 @@ class StepLibrary:
         self._graphs.clear()
         self._steps.clear()
         self._pool = None
+        if self.plain_records is not None:
+            self.plain_records.drop()
 
     def rehearse(self, key: StepKey) -> None:
         """Run a step of this size for nobody, so that everything it needs is compiled; any thread may do so."""

@@ -52,6 +52,11 @@ class WarmUp:
         return key in self._ready
 
     @property
+    def begun(self) -> bool:
+        """True once compiling has started."""
+        return self._started
+
+    @property
     def pending(self) -> int:
         """Steps asked for that are not ready."""
         return 0 if self.failure else len(self._asked) - len(self._ready)
