@@ -101,7 +101,7 @@ class DecodeStep:
     def _accept(self, length: torch.Tensor, drafts: torch.Tensor, picked: torch.Tensor) -> None:
         state, rows = self.state, self.rows
         kept = (drafts == picked[:, :-1]).long().cumprod(dim=1).sum(dim=1) + 1
-        stop = torch.isin(picked, state.stops)
+        stop = (picked[:, :, None] == state.stops).any(dim=2)  # isin of many ids would wait for the device
         until_stop = torch.where(stop.any(dim=1), stop.long().argmax(dim=1) + 1, self.queries)
         count = torch.minimum(torch.minimum(kept, until_stop), state.limit[rows] - length)
         count = torch.where(state.done[rows] == 0, count, 0)

@@ -83,8 +83,7 @@ class StepLibrary:
         self._stream = torch.cuda.Stream(state.device) if cuda else None
         self.plain_records: PlainRecords[StepKey, DecodeStep] | None = None
         if cuda and self._optimises:
-            # recorded on the same stream as optimised steps, beside which they never run: one workspace of cuBLAS
-            self.plain_records = PlainRecords(lambda launch, pool: record(launch, pool, self._stream))
+            self.plain_records = PlainRecords(self._record_plain)
 
     @property
     def any_context(self) -> bool:
@@ -156,6 +155,14 @@ class StepLibrary:
         self._pool = None
         if self.plain_records is not None:
             self.plain_records.drop()
+
+    def _record_plain(self, launch: Callable[[], None], pool: Pool | None) -> torch.cuda.CUDAGraph:
+        # on the stream of optimised steps, beside which plain ones never run: they share cuBLAS's workspace
+        try:
+            return record(launch, pool, self._stream)
+        except torch.OutOfMemoryError:
+            torch.cuda.empty_cache()  # PyTorch does so by itself, but not while anything is recorded
+        return record(launch, pool, self._stream)
 
     def rehearse(self, key: StepKey) -> None:
         """Run a step of this size for nobody, so that everything it needs is compiled; any thread may do so."""

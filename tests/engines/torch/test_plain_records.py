@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from qsum_lsp.engines.torch import TorchEngine
+from qsum_lsp.engines.torch import steps as steps_module
 from qsum_lsp.engines.torch.graphs import Pool
 from qsum_lsp.engines.torch.plain_records import PlainRecords
 from qsum_lsp.engines.torch.runner import Runner
@@ -153,6 +154,26 @@ async def test_tokens_of_padded_steps(folder: Path, tmp_path: Path, speculation:
     assert executor.steps.plain_records
     await engine.aclose()
     assert not executor.steps.plain_records
+
+
+@pytest.mark.usefixtures("never_ready")
+async def test_freed_memory_is_made_use_of_for_a_record(qwen: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    happened: list[str] = []
+
+    def no_room_at_first(launch: Callable[[], None], *_: object) -> StandIn:
+        happened.append("record")
+        if len(happened) == 1:
+            raise torch.OutOfMemoryError("no room")
+        return StandIn(launch)
+
+    monkeypatch.setattr(steps_module, "record", no_room_at_first)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: happened.append("empty cache"))
+    engine, executor = await _engine(qwen, None)
+    executor.steps.plain_records = PlainRecords(executor.steps._record_plain)
+    assert await answer(engine, [words(20, 47)], NEW) == [reference(qwen, words(20, 47), NEW)]
+    assert happened == ["record", "empty cache", "record"]
+    assert executor.steps.plain_records
+    await engine.aclose()
 
 
 @pytest.mark.usefixtures("never_ready")
