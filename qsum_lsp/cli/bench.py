@@ -50,6 +50,12 @@ TECHNIQUES: dict[str, dict[str, Any]] = {
 }
 """What each row changes of CURRENT; the last one takes longest to compile."""
 
+ROW_SECONDS = 240.0
+"""What a row of a technique may take from loading to its last figure; what is missing then is left out."""
+
+CONFIGURED_SECONDS = 900.0
+"""The same for the one row of an engine that has no techniques to choose from."""
+
 PAGES = 12
 """Pages that ROUGE is taken of."""
 
@@ -88,7 +94,7 @@ def bench(
         pull_with_progress(missing)
     techniques = TECHNIQUES if engine_name(settings) == "torch" else {"as configured": {}}
     rows: list[Measured] = []
-    for name in only or techniques:
+    for name in dict.fromkeys(only) or techniques:
         if name not in techniques:
             row = Measured(name, failed="the engine is not torch, whose techniques these are")
         elif techniques[name].get("speculation") == "draft" and settings.draft_model is None:
@@ -96,9 +102,10 @@ def bench(
         elif seconds is not None and time.monotonic() - begun > seconds:
             row = Measured(name, left_out=[f"not measured, because {seconds:.0f} seconds were over"])
         else:
-            row = asyncio.run(measure(name, _variant(settings, name), texts))
+            limit = ROW_SECONDS if name in TECHNIQUES else CONFIGURED_SECONDS
+            row = asyncio.run(measure(name, _variant(settings, name), texts, limit))
         rows.append(row)
-        say_error(f"{_news(row)}, {time.monotonic() - begun:.0f} s so far")
+        say_error(f"{_news(row)} ({time.monotonic() - begun:.0f} s so far)")
         if out is not None:
             _write(rows, out)
     click.echo(to_markdown(rows))

@@ -20,14 +20,15 @@ SECOND = 660
 
 TOP, STEP, BAR = 96, 26, 17
 MOST_TICKS = 7
-LONGEST_REASON = 72
+LONGEST_REASON = 66
 
 
 def to_svg(rows: Sequence[Measured]) -> str:
     """Two panels of bars on logarithmic axes, for texts of medium length; a row without figures says why."""
     base = next((row.lengths for row in rows if row.name == "current"), {})
     bottom = TOP + len(rows) * STEP
-    how = f"One request at a time: a text of {LENGTHS['medium']:,} words, an answer of {NEW_TOKENS} tokens. Axes are logarithmic."
+    how = f"One request at a time: a text of {LENGTHS['medium']:,} words, an answer of {NEW_TOKENS} tokens."
+    how += " Axes are logarithmic."
     if base:
         how += " In brackets: how many times as fast as current."
     title = "How fast each technique is by itself, and all together"
@@ -52,7 +53,8 @@ def to_svg(rows: Sequence[Measured]) -> str:
             x = left + _place(tick, ticks)
             parts.append(f'<path d="M{x:.1f} {TOP}V{bottom}" stroke="#ddd"/>')
             parts.append(
-                f'<text x="{x:.1f}" y="{bottom + 16}" text-anchor="middle" font-size="11" fill="#555">{tick:,g}</text>'
+                f'<text x="{x:.1f}" y="{bottom + 16}" text-anchor="middle" font-size="11" fill="#555">'
+                f"{tick:,g}</text>"
             )
         for index, (row, value) in enumerate(zip(rows, values, strict=True)):
             if value:
@@ -71,8 +73,8 @@ def to_svg(rows: Sequence[Measured]) -> str:
             reason = textwrap.shorten(explanation(row), LONGEST_REASON, placeholder=" …")
             y = TOP + index * STEP + STEP // 2 + 5
             parts.append(
-                f'<text x="{NAMES + 6}" y="{y}" fill="#a33" font-size="11" font-style="italic" stroke="white" stroke-width="4" '
-                f'paint-order="stroke">{escape(reason)}</text>'
+                f'<text x="{NAMES + 6}" y="{y}" font-size="11" font-style="italic" fill="#a33" '
+                f'stroke="white" stroke-width="4" paint-order="stroke">{escape(reason)}</text>'
             )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {bottom + 30}" width="{WIDTH}" '

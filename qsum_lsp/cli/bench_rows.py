@@ -1,6 +1,7 @@
 """One row of ``qsum bench``: an engine with some settings, measured part by part."""
 
 import asyncio
+import math
 import statistics
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -30,17 +31,14 @@ LENGTHS = {"short": 100, "medium": 400, "long": 1500}
 NEW_TOKENS = 64
 """Tokens of an answer, on pages for ROUGE too."""
 
-ROW_SECONDS = 240.0
-"""What a row may take from loading to its last figure; what is not measured by then is left out."""
-
 WARM_UP_SECONDS = 90.0
 """How long a row waits for its engine to get faster before it is measured as it is."""
 
 ENOUGH_SECONDS = 3.0
-"""After this long a measurement that was made twice is not repeated again."""
+"""After this long a measurement that was made three times is not repeated again."""
 
-ONCE_SECONDS = 20.0
-"""A measurement that takes this long is made once."""
+SLOW_SECONDS = 20.0
+"""After this long no measurement is repeated."""
 
 WATCH_SECONDS = 0.2
 """Between two looks at the memory in use."""
@@ -68,10 +66,13 @@ class Measured:
     failed: str = ""
 
 
-async def measure(name: str, settings: Settings, pages: Sequence[EvaluationPage] | None) -> Measured:
+async def measure(
+    name: str, settings: Settings, pages: Sequence[EvaluationPage] | None, seconds: float
+) -> Measured:
     """The row called ``name``; an engine that fails is told in it, with the figures from before.
 
-    ROUGE is taken of the answers on ``pages``. Raises UsageError where rouge-score is missing for that.
+    It takes at most ``seconds`` from loading to the last figure, then what is missing is told in it. ROUGE is taken
+    of the answers on ``pages``.
     """
     row = Measured(name)
     try:
@@ -82,7 +83,7 @@ async def measure(name: str, settings: Settings, pages: Sequence[EvaluationPage]
     meter = _Meter(row, engine, settings)
     watching = asyncio.create_task(meter.watch())
     try:
-        await meter.measure(pages)
+        await meter.measure(pages, seconds)
     except (QsumError, EngineFailed) as error:
         row.failed = str(error)
     finally:
@@ -100,19 +101,18 @@ class _Meter:
         self._compiles_sizes = engine_name(settings) == "torch" and settings.compile not in ("off", "auto")
         """Whether every size of batch and context is compiled for seconds when it is first met."""
 
-    async def measure(self, pages: Sequence[EvaluationPage] | None) -> None:
-        """Everything within ROW_SECONDS, what matters most first. Raises QsumError, EngineFailed."""
+    async def measure(self, pages: Sequence[EvaluationPage] | None, seconds: float) -> None:
+        """Everything within ``seconds``, what matters most first. Raises QsumError, EngineFailed."""
         parts: dict[str, Callable[[], Awaitable[None]]] = {"warm-up": self._warm_up}
         for length in ("medium", "short", "long"):
             parts[length] = partial(self._alone, length)
         if pages:
             parts["ROUGE"] = partial(self._quality, pages)
         if not self._compiles_sizes:
-            parts["8 at once"] = partial(self._together, 8)
-            parts["64 at once"] = partial(self._together, 64)
+            parts["many at once"] = self._many
         waiting = list(parts)
         try:
-            async with asyncio.timeout(ROW_SECONDS):
+            async with asyncio.timeout(seconds):
                 for part, fill in parts.items():
                     try:
                         await fill()
@@ -120,7 +120,7 @@ class _Meter:
                         self._row.left_out.append(f"{part}: {error}")
                     waiting.remove(part)
         except TimeoutError:
-            self._row.left_out.append(f"{', '.join(waiting)}: not measured within {ROW_SECONDS:.0f} s")
+            self._row.left_out.append(f"{', '.join(waiting)}: not measured within {seconds:.0f} s")
 
     async def watch(self) -> None:
         """Keep the highest memory that is seen, until cancelled."""
@@ -129,8 +129,10 @@ class _Meter:
             await asyncio.sleep(WATCH_SECONDS)
 
     def look(self) -> None:
-        """Note what the engine says of itself now."""
+        """Note what an engine that has not failed says of itself now."""
         row, status = self._row, self._engine.status()
+        if status.state == "failed":
+            return
         if status.state == "ready":
             row.detail = status.detail
         if status.memory_bytes is None:
@@ -146,7 +148,7 @@ class _Meter:
     async def _warm_up(self) -> None:
         begun = time.perf_counter()
         await self._engine.generate(_request(LENGTHS["medium"], 0))
-        await self._quiet(ROW_SECONDS if self._compiles_sizes else WARM_UP_SECONDS)
+        await self._quiet(math.inf if self._compiles_sizes else WARM_UP_SECONDS)
         self._row.warm_up_seconds = time.perf_counter() - begun
         if self._warming:
             self._row.left_out.append(f"still getting faster after {WARM_UP_SECONDS:.0f} s, measured so")
@@ -155,7 +157,7 @@ class _Meter:
     def _warming(self) -> bool:
         return "getting faster" in self._engine.status().detail
 
-    async def _quiet(self, seconds: float = ROW_SECONDS) -> None:
+    async def _quiet(self, seconds: float = math.inf) -> None:
         """Wait until nothing is compiled beside the work, at most ``seconds``."""
         until = time.perf_counter() + seconds
         while self._warming and time.perf_counter() < until:  # noqa: ASYNC110 - it has no event
@@ -176,7 +178,7 @@ class _Meter:
         first: list[float] = []
         rates: list[float] = []
         whole: list[float] = []
-        tokens: list[int] = []
+        tokens: list[float] = []
         started = time.perf_counter()
         while not _often_enough(len(whole), time.perf_counter() - started):
             stamps: list[float] = []
@@ -198,7 +200,7 @@ class _Meter:
                 first.append(stamps[0] - begun)
                 rates.append((done.new_tokens - 1) / (stamps[-1] - stamps[0]))
         # a first request of a size may still prepare something
-        first, rates, whole = (values[1:] if len(values) > 2 else values for values in (first, rates, whole))
+        first, rates, whole, tokens = (values[1:] or values for values in (first, rates, whole, tokens))
         self._row.lengths[length] = {
             "first token ms": statistics.median(first) * 1000 if first else 0.0,
             "token ms": 1000 / statistics.median(rates) if rates else 0.0,
@@ -206,11 +208,15 @@ class _Meter:
             "whole ms": statistics.median(whole) * 1000,
             "new tokens": statistics.median(tokens),
         }
+        if min(tokens) < NEW_TOKENS:
+            self._row.left_out.append(f"{length}: answers ended after {statistics.median(tokens):.0f} tokens")
 
-    async def _together(self, size: int) -> None:
+    async def _many(self) -> None:
+        for size in (8, 64) if _on_gpu(self._engine.status()) else (8,):
+            self._row.together[size] = await self._together(size)
+
+    async def _together(self, size: int) -> float:
         """Sections a second, of ``size`` asked for at once; the second time, when the engine has seen the size."""
-        if size > 8 and not _on_gpu(self._engine.status()):
-            return
         for repeat in range(2):
             begun = time.perf_counter()
             requests = [_request(LENGTHS["medium"], 50 + repeat * size + n) for n in range(size)]
@@ -218,7 +224,7 @@ class _Meter:
             seconds = time.perf_counter() - begun
             if seconds > 2 * ENOUGH_SECONDS:
                 break
-        self._row.together[size] = size / seconds
+        return size / seconds
 
     async def _quality(self, pages: Sequence[EvaluationPage]) -> None:
         from qsum_lsp.evaluation.measures import Rouge
@@ -241,9 +247,7 @@ def _on_gpu(status: EngineStatus) -> bool:
 
 
 def _often_enough(times: int, seconds: float) -> bool:
-    if times < 2:
-        return times == 1 and seconds > ONCE_SECONDS
-    return times >= 5 or seconds > ENOUGH_SECONDS
+    return times >= 5 or (times >= 3 and seconds > ENOUGH_SECONDS) or (times >= 1 and seconds > SLOW_SECONDS)
 
 
 def _request(words: int, seed: int) -> GenerationRequest:

@@ -52,11 +52,16 @@ def explanation(row: Measured) -> str:
 
 
 def gain(row: Measured, base: Mapping[str, Mapping[str, float]], length: str, key: str) -> float | None:
-    """How many times as fast as ``base`` by ``key`` on texts of ``length``; None where that is not known."""
-    own, other = row.lengths.get(length, {}).get(key), base.get(length, {}).get(key)
-    if not own or not other:
+    """How many times as fast as ``base`` by ``key`` on texts of ``length``; None where that cannot be said.
+
+    Whole answers are compared where they have the same number of tokens.
+    """
+    own, other = row.lengths.get(length, {}), base.get(length, {})
+    if not own.get(key) or not other.get(key):
         return None
-    return other / own if key.endswith(" ms") else own / other
+    if key != "whole ms":
+        return own[key] / other[key]
+    return other[key] / own[key] if own["new tokens"] == other["new tokens"] else None
 
 
 def figure(value: float | None) -> str:

@@ -64,7 +64,7 @@ def test_rows_whose_steps_are_compiled_by_size_are_whole(model: Path) -> None:
     assert set(row["lengths"]) == {"short", "medium", "long"}
     assert row["rouge_1"] is not None
     assert row["together"] == {}
-    assert row["left_out"] == []
+    assert all("answers ended after" in told for told in row["left_out"])  # where the tiny model stops
     assert "getting faster" not in row["detail"]
     assert "compiling failed" not in row["detail"]
     assert "1.00 / 1.00 / 1.00" in line("current")
@@ -100,11 +100,11 @@ def test_a_text_that_does_not_fit_is_left_out(model: Path, monkeypatch: pytest.M
 
 
 def test_a_row_without_time_says_what_is_missing(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measuring, "ROW_SECONDS", 0.001)
+    monkeypatch.setattr(command, "ROW_SECONDS", 0.001)
     done = run(model, "--only", "no compile", "--pages", "pages.jsonl")
     assert done.exit_code == 0
     assert rows()["no compile"]["lengths"] == {}
-    assert "medium, short, long, ROUGE, 8 at once, 64 at once: not measured within" in line("no compile")
+    assert "medium, short, long, ROUGE, many at once: not measured within" in line("no compile")
 
 
 def test_no_row_begins_after_the_time(model: Path) -> None:
