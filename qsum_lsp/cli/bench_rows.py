@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 
 import psutil
 
@@ -100,6 +101,7 @@ class _Meter:
         self._row, self._engine = row, engine
         self._compiles_sizes = engine_name(settings) == "torch" and settings.compile not in ("off", "auto")
         """Whether every size of batch and context is compiled for seconds when it is first met."""
+        self._seeds = count(100)
 
     async def measure(self, pages: Sequence[EvaluationPage] | None, seconds: float) -> None:
         """Everything within ``seconds``, what matters most first. Raises QsumError, EngineFailed."""
@@ -147,7 +149,7 @@ class _Meter:
 
     async def _warm_up(self) -> None:
         begun = time.perf_counter()
-        await self._engine.generate(_request(LENGTHS["medium"], 0))
+        await self._engine.generate(_request(LENGTHS["medium"], next(self._seeds)))
         await self._quiet(math.inf if self._compiles_sizes else WARM_UP_SECONDS)
         self._row.warm_up_seconds = time.perf_counter() - begun
         if self._warming:
@@ -174,7 +176,7 @@ class _Meter:
     async def _alone(self, length: str) -> None:
         words = LENGTHS[length]
         if self._compiles_sizes:
-            await self._settled(_request(words, 0))
+            await self._settled(_request(words, next(self._seeds)))
         first: list[float] = []
         rates: list[float] = []
         whole: list[float] = []
@@ -187,7 +189,7 @@ class _Meter:
             def note(_text: str, seen: list[float] = stamps) -> None:
                 seen.append(time.perf_counter())
 
-            request = _request(words, 10 + len(whole))
+            request = _request(words, next(self._seeds))
             done = await self._engine.generate(request, on_text=note)
             ended = time.perf_counter()
             if self._compiles_sizes and self._warming:  # it met a size of its own
@@ -216,10 +218,10 @@ class _Meter:
             self._row.together[size] = await self._together(size)
 
     async def _together(self, size: int) -> float:
-        """Sections a second, of ``size`` asked for at once; the second time, when the engine has seen the size."""
-        for repeat in range(2):
+        """Sections a second, of ``size`` asked for at once, the second time."""
+        for _ in range(2):
             begun = time.perf_counter()
-            requests = [_request(LENGTHS["medium"], 50 + repeat * size + n) for n in range(size)]
+            requests = [_request(LENGTHS["medium"], next(self._seeds)) for _ in range(size)]
             await asyncio.gather(*(self._engine.generate(request) for request in requests))
             seconds = time.perf_counter() - begun
             if seconds > 2 * ENOUGH_SECONDS:
@@ -251,6 +253,7 @@ def _often_enough(times: int, seconds: float) -> bool:
 
 
 def _request(words: int, seed: int) -> GenerationRequest:
+    """A text that begins as that of no other seed: what has been read before is not read again."""
     subjects = ("the parser", "the cache", "a worker", "the index", "this option", "the server", "a client")
     verbs = ("reads", "checks", "stores", "sends", "rejects", "renames", "compresses")
     objects = ("each record", "the settings file", "old entries", "every request", "the result", "its state")
