@@ -2,25 +2,24 @@
 
 import asyncio
 import json
-import statistics
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from html import escape
-from itertools import islice
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import click
-import psutil
 
+from qsum_lsp.cli.bench_plot import to_svg
+from qsum_lsp.cli.bench_rows import Measured, measure
+from qsum_lsp.cli.bench_table import to_markdown
+from qsum_lsp.cli.models import pull_with_progress
 from qsum_lsp.cli.options import Overrides
 from qsum_lsp.cli.terminal import say_error
-from qsum_lsp.engines.protocol import Engine, EngineFailed, GenerationRequest, Message
-from qsum_lsp.errors import QsumError
-from qsum_lsp.service import create_local_engine, engine_name
+from qsum_lsp.evaluation.measures import Rouge
+from qsum_lsp.evaluation.pages import read_pages
+from qsum_lsp.service import engine_name, model_to_pull
 from qsum_lsp.settings import Settings
-from qsum_lsp.text.sentences import split_sentences
 
 CURRENT: dict[str, Any] = {
     "quantization": "fp4",
@@ -38,6 +37,7 @@ TECHNIQUES: dict[str, dict[str, Any]] = {
     "draft model": {"speculation": "draft"},
     "eager attention": {"attention": "eager"},
     "flash-attn 2": {"attention": "flash_attention_2"},
+    "flash-attn 3": {"attention": "flash_attention_3"},
     "nf4 weights": {"quantization": "nf4"},
     "int8 weights": {"quantization": "int8"},
     "bf16 weights": {"quantization": "none"},
@@ -50,36 +50,14 @@ TECHNIQUES: dict[str, dict[str, Any]] = {
 }
 """What each row changes of CURRENT; the last one takes longest to compile."""
 
-LENGTHS = {"short": 100, "medium": 400, "long": 1500}
-"""Words of the texts to summarise."""
+ROW_SECONDS = 240.0
+"""What a row of a technique may take from loading to its last figure; what is missing then is left out."""
 
-NEW_TOKENS = 64
+CONFIGURED_SECONDS = 900.0
+"""The same for the one row of an engine that has no techniques to choose from."""
+
 PAGES = 12
 """Pages that ROUGE is taken of."""
-
-PATIENCE = 60.0
-"""Seconds that a row is given to warm up."""
-
-ENOUGH = 3.0
-"""Seconds after which a measurement is not repeated again, if it was at least twice."""
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """One row: seconds to load and warm up, then medians over repeats by length of the text.
-
-    ``together`` are sections a second by how many are asked for at once. Where steps are compiled for each size by
-    torch.compile, which takes seconds, only texts of medium length are measured, one at a time.
-    """
-
-    name: str
-    warm_up_seconds: float
-    memory_mib: float
-    lengths: Mapping[str, Mapping[str, float]]
-    together: Mapping[int, float]
-    detail: str
-    rouge_1: float | None = None
-    rouge_l: float | None = None
 
 
 @click.command()
@@ -91,7 +69,9 @@ class Measured:
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
               help="Write bench.json, bench.md and bench.svg there, after every row.")  # fmt: skip
 @click.option("--seconds", type=float, metavar="N", help="Begin no further row after so many seconds.")
+@click.pass_context
 def bench(
+    context: click.Context,
     model: str | None,
     engine: str | None,
     only: Sequence[str],
@@ -99,185 +79,57 @@ def bench(
     out: Path | None,
     seconds: float | None,
 ) -> None:
-    """Measure the engine on this machine: each technique alone, then all together."""
+    """Measure the engine on this machine: each technique alone, then all together.
+
+    Exit code 1 where a row that --only asks for failed.
+    """
     begun = time.monotonic()
     settings = Overrides.of(model=model, engine=engine).settings_for(Path.cwd()).values
-    rows = TECHNIQUES if engine_name(settings) == "torch" else {"as configured": {}}
-    chosen = {name: rows[name] for name in only or rows if name in rows}
-    lines = pages.read_text(encoding="utf-8").splitlines() if pages else None
     texts = None
-    if lines is not None:
-        described = (page for page in map(json.loads, lines) if page.get("description"))
-        texts = list(islice(described, PAGES))
-    measured: list[Measured] = []
-    for name, changes in chosen.items():
-        if changes.get("speculation") == "draft" and settings.draft_model is None:
-            say_error(f"{name}: not measured, because draft_model is not set")
-            continue
-        if seconds is not None and time.monotonic() - begun > seconds:
-            say_error(f"{name}: not measured, because {seconds:.0f} seconds are over")
-            continue
-        variant = replace(settings, **CURRENT | changes) if name in TECHNIQUES else settings
-        if changes.get("speculation") != "draft":  # auto would use it too
-            variant = replace(variant, draft_model=None)
-        try:
-            measured.append(asyncio.run(_measure(name, variant, texts)))
-        except (QsumError, EngineFailed) as error:
-            say_error(f"{name}: {error}")
-            continue
-        medium = measured[-1].lengths["medium"]
-        say_error(f"{name}: {medium['tok/s']:.1f} tokens/s, {time.monotonic() - begun:.0f} s so far")
+    if pages is not None:
+        Rouge()  # says now what is missing for it
+        texts = read_pages(pages)[:PAGES]
+    missing = model_to_pull(settings)
+    if missing is not None:
+        pull_with_progress(missing)
+    techniques = TECHNIQUES if engine_name(settings) == "torch" else {"as configured": {}}
+    rows: list[Measured] = []
+    for name in dict.fromkeys(only) or techniques:
+        if name not in techniques:
+            row = Measured(name, failed="the engine is not torch, whose techniques these are")
+        elif techniques[name].get("speculation") == "draft" and settings.draft_model is None:
+            row = Measured(name, failed="draft_model is not set")
+        elif seconds is not None and time.monotonic() - begun > seconds:
+            row = Measured(name, left_out=[f"not measured, because {seconds:.0f} seconds were over"])
+        else:
+            limit = ROW_SECONDS if name in TECHNIQUES else CONFIGURED_SECONDS
+            row = asyncio.run(measure(name, _variant(settings, name), texts, limit))
+        rows.append(row)
+        say_error(f"{_news(row)} ({time.monotonic() - begun:.0f} s so far)")
         if out is not None:
-            _write(measured, out)
-    click.echo(to_markdown(measured))
+            _write(rows, out)
+    click.echo(to_markdown(rows))
+    if only and any(row.failed for row in rows):
+        context.exit(1)
 
 
-def _write(measured: Sequence[Measured], folder: Path) -> None:
+def _variant(settings: Settings, name: str) -> Settings:
+    if name not in TECHNIQUES:
+        return settings
+    changed = replace(settings, **CURRENT | TECHNIQUES[name])
+    # auto would use a draft model too
+    return changed if changed.speculation == "draft" else replace(changed, draft_model=None)
+
+
+def _news(row: Measured) -> str:
+    medium = row.lengths.get("medium")
+    found = [f"{medium['tok/s']:.1f} tokens/s"] if medium else []
+    found += [f"failed: {row.failed}"] if row.failed else []
+    return f"{row.name}: " + "; ".join([*found, *row.left_out])
+
+
+def _write(rows: Sequence[Measured], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    rows = [{field: getattr(row, field) for field in Measured.__slots__} for row in measured]
-    (folder / "bench.json").write_text(json.dumps(rows, indent=1), encoding="utf-8")
-    (folder / "bench.md").write_text(to_markdown(measured) + "\n", encoding="utf-8")
-    (folder / "bench.svg").write_text(to_svg(measured), encoding="utf-8")
-
-
-async def _measure(name: str, settings: Settings, pages: Sequence[Mapping[str, str]] | None) -> Measured:
-    engine = create_local_engine(settings)
-    every_size = settings.compile in ("off", "auto")
-    try:
-        begun = time.perf_counter()
-        await engine.generate(_request(LENGTHS["medium"], 0))
-        until = begun + PATIENCE
-        while "getting faster" in engine.status().detail and time.perf_counter() < until:  # noqa: ASYNC110 - it has no event
-            await asyncio.sleep(0.2)
-        warm_up = time.perf_counter() - begun
-        lengths = {
-            length: await _alone(engine, words)
-            for length, words in LENGTHS.items()
-            if every_size or length == "medium"
-        }
-        status = engine.status()
-        on_gpu = (status.device or "").startswith("cuda")
-        sizes = ((8, 64) if on_gpu else (8,)) if every_size else ()
-        together = {size: await _together(engine, size) for size in sizes}
-        status = engine.status()
-        memory = status.memory_bytes or psutil.Process().memory_info().rss
-        quality = await _quality(engine, pages) if pages is not None and every_size else {}
-        return Measured(name, warm_up, memory / (1 << 20), lengths, together, status.detail, **quality)
-    finally:
-        await engine.aclose()
-
-
-async def _together(engine: Engine, size: int) -> float:
-    """Sections a second, of ``size`` asked for at once; the second time, when the engine has seen the size."""
-    for repeat in range(2):
-        begun = time.perf_counter()
-        requests = [_request(LENGTHS["medium"], 50 + repeat * size + n) for n in range(size)]
-        await asyncio.gather(*(engine.generate(request) for request in requests))
-        seconds = time.perf_counter() - begun
-        if seconds > 2 * ENOUGH:
-            break
-    return size / seconds
-
-
-async def _alone(engine: Engine, words: int) -> dict[str, float]:
-    first: list[float] = []
-    rates: list[float] = []
-    whole: list[float] = []
-    started = time.perf_counter()
-    while len(whole) < 2 or (len(whole) < 5 and time.perf_counter() < started + ENOUGH):
-        stamps: list[float] = []
-        begun = time.perf_counter()
-
-        def note(_text: str, seen: list[float] = stamps) -> None:
-            seen.append(time.perf_counter())
-
-        done = await engine.generate(_request(words, 10 + len(whole)), on_text=note)
-        whole.append(time.perf_counter() - begun)
-        if stamps and done.new_tokens > 1 and stamps[-1] > stamps[0]:
-            first.append(stamps[0] - begun)
-            rates.append((done.new_tokens - 1) / (stamps[-1] - stamps[0]))
-    # a first request of a size may still prepare something
-    first, rates, whole = (values[1:] if len(values) > 2 else values for values in (first, rates, whole))
-    return {
-        "first token ms": statistics.median(first) * 1000 if first else 0.0,
-        "token ms": 1000 / statistics.median(rates) if rates else 0.0,
-        "tok/s": statistics.median(rates) if rates else 0.0,
-        "whole ms": statistics.median(whole) * 1000,
-    }
-
-
-def _request(words: int, seed: int) -> GenerationRequest:
-    subjects = ("the parser", "the cache", "a worker", "the index", "this option", "the server", "a client")
-    verbs = ("reads", "checks", "stores", "sends", "rejects", "renames", "compresses")
-    objects = ("each record", "the settings file", "old entries", "every request", "the result", "its state")
-    sentences: list[str] = []
-    while sum(len(sentence.split()) for sentence in sentences) < words:
-        n = len(sentences) * 5 + seed
-        sentences.append(f"In step {n}, {subjects[n % 7]} {verbs[n // 2 % 7]} {objects[n // 3 % 6]}.")
-    text = " ".join(sentences)
-    question = f"{text}\n\nSummarise the text above in two sentences."
-    return GenerationRequest(messages=(Message("user", question),), source=text, max_new_tokens=NEW_TOKENS)
-
-
-async def _quality(engine: Engine, pages: Sequence[Mapping[str, str]]) -> dict[str, float]:
-    """Means over the pages that have a description. Raises UsageError where rouge-score is missing."""
-    from qsum_lsp.evaluation.measures import Rouge
-
-    def question(page: Mapping[str, str]) -> GenerationRequest:
-        text = " ".join(split_sentences(page["body"]))[:6000]
-        asked = f"{text}\n\nSummarise the text above in one or two short sentences. Only the summary."
-        return GenerationRequest(messages=(Message("user", asked),), source=text, max_new_tokens=96)
-
-    rouge = Rouge()
-    done = await asyncio.gather(*(engine.generate(question(page)) for page in pages))
-    if not done:
-        return {}
-    scores = rouge.scores([page["description"] for page in pages], [completion.text for completion in done])
-    return {"rouge_1": float(scores["ROUGE-1"].mean()), "rouge_l": float(scores["ROUGE-L"].mean())}
-
-
-def to_markdown(rows: Sequence[Measured]) -> str:
-    """A table: times in milliseconds, rates in tokens and sections a second."""
-    sizes = sorted({size for row in rows for size in row.together})
-    base = next((row.lengths["medium"]["tok/s"] for row in rows if row.name == "current"), 0.0)
-    titles = [
-        "technique", "warm-up s", "memory MiB", "first token ms, short", "medium", "long", "tok/s, short", "medium",
-        "long", "times current", "whole ms, medium", *(f"{size} at once, sections/s" for size in sizes), "ROUGE-1",
-        "ROUGE-L",
-    ]  # fmt: skip
-    lines = ["| " + " | ".join(titles) + " |", "|---" * len(titles) + "|"]
-    for row in rows:
-        firsts = [_figure(row.lengths.get(length, {}).get("first token ms")) for length in LENGTHS]
-        rates = [_figure(row.lengths.get(length, {}).get("tok/s")) for length in LENGTHS]
-        medium = row.lengths["medium"]
-        cells = [
-            row.name, _figure(row.warm_up_seconds), f"{row.memory_mib:.0f}", *firsts, *rates,
-            f"{medium['tok/s'] / base:.2f}" if base else "", f"{medium['whole ms']:.0f}",
-            *(f"{row.together[size]:.2f}" if size in row.together else "" for size in sizes),
-            _figure(row.rouge_1), _figure(row.rouge_l),
-        ]  # fmt: skip
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-def _figure(value: float | None) -> str:
-    return "" if value is None else f"{value:.1f}"
-
-
-def to_svg(rows: Sequence[Measured]) -> str:
-    """Bars of the tokens a second on texts of medium length."""
-    top = max((row.lengths["medium"]["tok/s"] for row in rows), default=1.0) or 1.0
-    bars = []
-    for index, row in enumerate(rows):
-        rate = row.lengths["medium"]["tok/s"]
-        y = 20 + index * 26
-        bars.append(
-            f'<text x="190" y="{y + 13}" text-anchor="end">{escape(row.name)}</text>'
-            f'<rect x="200" y="{y}" width="{rate / top * 400:.1f}" height="18" fill="#4477aa"/>'
-            f'<text x="{206 + rate / top * 400:.1f}" y="{y + 13}">{rate:.1f} tok/s</text>'
-        )
-    height = 30 + len(rows) * 26
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="720" height="{height}" font-family="sans-serif" '
-        f'font-size="13">{"".join(bars)}</svg>\n'
-    )
+    (folder / "bench.json").write_text(json.dumps([asdict(row) for row in rows], indent=1), encoding="utf-8")
+    (folder / "bench.md").write_text(to_markdown(rows) + "\n", encoding="utf-8")
+    (folder / "bench.svg").write_text(to_svg(rows), encoding="utf-8")
