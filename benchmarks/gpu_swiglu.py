@@ -525,7 +525,7 @@ class Shape:
     def separate(self) -> None:
         """As it is without a fused kernel."""
         torch.mm(self.h, self.weight.T, out=self.both)
-        silu_mul[(len(self.h), triton.cdiv(SIZE, 1024))](self.both, self.out, SIZE, 1024)
+        silu_mul[(len(self.h), triton.cdiv(SIZE, 2048))](self.both, None, self.out, 0, 0.0, SIZE, 2048, 1, 1, False)
 
     def product(self) -> None:
         """The product alone."""

@@ -19,9 +19,6 @@ from qsum_lsp.engines.torch.tilings import FEW_ROWS, Epilogue, choose_attention,
 SKINNY_ROWS = 64
 """Rows up to which the weights are read by own kernels; above, cuBLAS uses the tensor cores better."""
 
-OWN_GATE_UP_ROWS = 16
-"""Rows up to which the largest product is computed by an own kernel, together with its norm and activation."""
-
 
 class Workspace:
     """Buffers of one step's forward pass over ``m`` rows; all are written before they are read."""
@@ -144,9 +141,10 @@ class FastForward:
 
     def _gate_up(self, weight: Linear) -> None:
         work, shape = self.buffers, self.model.shape
-        if self.m <= OWN_GATE_UP_ROWS or weight.bias is not None:
+        if self._few_rows or not isinstance(weight, Dense) or weight.bias is not None:
             self._product("gate_up", weight, work.h, "swiglu", out=work.activation, norm="out")
             return
+        # cuBLAS is faster at the largest product even though the norm and the activation are then a kernel of their own
         size = shape.intermediate
         elementwise.silu_mul[(self.m, -(-size // 2048))](
             weight(work.h), self._ssq, work.activation, self._ssq_blocks["out"], shape.norm_eps, SIZE=size, BLOCK=2048,

@@ -73,4 +73,4 @@ def choose_attention(m: int, pairs: int) -> AttentionCut:
     if m <= FEW_ROWS:
         return AttentionCut(block=32, splits=32, warps=4)
     # enough programs for all multiprocessors at any batch; a long context is divided among them
-    return AttentionCut(block=64, splits=max(1, min(16, power_of_two(512 // pairs))), warps=4, stages=3)
+    return AttentionCut(block=64, splits=max(1, min(8, power_of_two(512 // pairs))), warps=4, stages=3)
