@@ -13,7 +13,7 @@ import torch
 from qsum_lsp.engines.torch.shape import ModelShape
 
 ATTENTION_NAMES = ("attend", "flash", "fmha")
-PRODUCT_NAMES = ("skinny", "gemv", "held", "nvjet", "gemm", "cutlass", "xmma")
+PRODUCT_NAMES = ("skinny", "swiglu", "gemv", "held", "nvjet", "gemm", "cutlass", "xmma")
 IN_LAYER = ("qkv", "out", "gate_up", "down")
 SMALL = {
     "silu_mul": "silu·mul",
@@ -139,7 +139,6 @@ def prefill_work(shape: ModelShape, lengths: Sequence[tuple[int, int]]) -> dict[
     seen = sum(new * (whole - new / 2) for new, whole in lengths)
     moved = shape.layers * tokens * (2 * shape.q_size + 2 * shape.kv_size) * 2
     found["attention"] = Work(moved, shape.layers * seen * 4 * shape.q_size)
-    found["silu·mul"] = Work(shape.layers * tokens * 3 * shape.intermediate * 2)
     found["norms"] = Work(2 * shape.layers * tokens * 4 * shape.hidden * 2)
     found["rotation"] = Work(shape.layers * tokens * 2 * (shape.q_size + 2 * shape.kv_size) * 2)
     return found

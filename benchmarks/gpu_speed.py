@@ -383,6 +383,13 @@ def products_by_cublas() -> contextlib.AbstractContextManager[Any]:
     return patch.object(fast, "SKINNY_ROWS", 16)
 
 
+def separate_activation() -> contextlib.AbstractContextManager[Any]:
+    """Prefills whose gate and up are cuBLAS's, with the activation after it."""
+    from qsum_lsp.engines.torch import fast_prefill
+
+    return patch.object(fast_prefill, "FUSED_TOKENS", 1 << 30)
+
+
 def plain_launches() -> contextlib.AbstractContextManager[Any]:
     """Each kernel starts after the one before has ended."""
     plain = triton_path.TritonPath(dependent=False)
@@ -426,6 +433,7 @@ async def main() -> None:
         "many-16384": lambda: many(folder, ceilings, some, prefill_tokens=16384),
         "prefill": lambda: prefill(folder),
         "prefill-fa2": lambda: prefill(folder, attention="flash_attention_2"),
+        "prefill-separate": lambda: under(separate_activation(), prefill(folder)),
         "profile": lambda: profile(folder, ceilings, [8, 64, 256]),
         "profile-cublas": lambda: under(products_by_cublas(), profile(folder, ceilings, [32, 64])),
         "profile-1": lambda: profile(folder, ceilings, [1]),

@@ -223,7 +223,7 @@ class FastForward:
                 *arguments, QP=max(16, power_of_two(self.queries)), MP=max(16, power_of_two(group)), GP=power_of_two(group), **shared, **self._pdl
             )  # fmt: skip
         else:
-            attention_kernels.attend[(self.batch, shape.kv_heads, self._cut.splits)](
+            attention_kernels.attend[(shape.kv_heads, self.batch, self._cut.splits)](
                 *arguments, QP=power_of_two(self.queries), MP=self._rows_padded, **shared, **self._pdl
             )  # fmt: skip
 

@@ -1,13 +1,23 @@
 """A prefill with fused kernels between the matrix products, and the passes over a residual that it shares with large steps."""
 
+from typing import TypeGuard
+
 import torch
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
 from qsum_lsp.engines.torch.attention import Backend
-from qsum_lsp.engines.torch.kernels import elementwise
+from qsum_lsp.engines.torch.kernels import elementwise, gate_up
 from qsum_lsp.engines.torch.linear import Dense, Linear
 from qsum_lsp.engines.torch.model import KvCache, Layer, Model, PrefillInput
 from qsum_lsp.engines.torch.tilings import power_of_two
+
+try:
+    from triton.tools.tensor_descriptor import TensorDescriptor
+except ImportError:  # before Triton 3.4
+    TensorDescriptor = None
+
+FUSED_TOKENS = 1024
+"""Tokens from which one own kernel for the gate, the up and the activation is faster than cuBLAS and a kernel after it."""
 
 
 def add_norm(
@@ -39,6 +49,38 @@ def swiglu(gate_up: torch.Tensor) -> torch.Tensor:
         gate_up, None, out, 0, 0.0, SIZE=size, BLOCK=2048, WIDTH=1, COUNT=1, NORM=False, num_warps=4
     )
     return out
+
+
+def activated(weight: Linear, h: torch.Tensor) -> torch.Tensor:
+    """silu(gate) * up [T, I] of normed residuals [T, hidden], by the ``weight`` of both [2 I, hidden]."""
+    if not _fuses(weight, h):
+        return swiglu(weight(h))
+    rows, wide, block = 128, 128, 64
+    hidden, size = weight.in_features, weight.out_features // 2
+    out = torch.empty(h.shape[0], size, dtype=h.dtype, device=h.device)
+    programs = torch.cuda.get_device_properties(h.device).multi_processor_count
+    gate_up.swiglu[(programs,)](
+        TensorDescriptor.from_tensor(h, [rows, block]),
+        TensorDescriptor.from_tensor(weight.weight.view(2, size, hidden), [2, wide, block]),
+        TensorDescriptor.from_tensor(out, [rows, wide]),
+        ROWS=rows, WIDE=wide, BLOCK=block, GROUP=16, num_warps=8, num_stages=4,
+    )  # fmt: skip
+    return out
+
+
+def _fuses(weight: Linear, h: torch.Tensor) -> TypeGuard[Dense]:
+    # four stages of these tiles fill the shared memory of a Hopper multiprocessor
+    return (
+        TensorDescriptor is not None
+        and h.is_cuda
+        and isinstance(weight, Dense)
+        and weight.bias is None
+        and h.shape[0] >= FUSED_TOKENS
+        and h.dtype == torch.bfloat16
+        and weight.in_features % 64 == 0
+        and weight.out_features % 256 == 0
+        and torch.cuda.get_device_capability(h.device)[0] == 9
+    )
 
 
 def best_token(h: torch.Tensor, head: Dense) -> torch.Tensor:
@@ -74,7 +116,7 @@ def prefill(model: Model, batch: PrefillInput, cache: KvCache, attend: Backend) 
             # past the last layer's keys and values only the last tokens matter
             attended, x, h = attended[batch.last], x[batch.last], h[batch.last]
         complete(layer.out, attended, x, layer.post_norm, h, shape.norm_eps)
-        activation = swiglu(layer.gate_up(h))
+        activation = activated(layer.gate_up, h)
         gain = layers[index + 1].input_norm if index + 1 < len(layers) else model.norm
         complete(layer.down, activation, x, gain, h, shape.norm_eps)
     return best_token(h, model.head)

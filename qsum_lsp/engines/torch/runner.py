@@ -10,6 +10,7 @@ import torch
 from qsum_lsp.engines.torch.attention import Backend, Packed, sdpa
 from qsum_lsp.engines.torch.executor import Pending, PrefillPart
 from qsum_lsp.engines.torch.model import KvCache, Model, PrefillInput
+from qsum_lsp.engines.torch.pages import PAGE_TOKENS
 from qsum_lsp.engines.torch.prefills import CONTEXT, LONGEST, PARTS, TOKENS, PrefillKey, PrefillLibrary
 from qsum_lsp.engines.torch.sequence import RunningSequence
 from qsum_lsp.engines.torch.state import DecodeState
@@ -164,8 +165,10 @@ class Runner:
             torch.cuda.empty_cache()
 
     def _rehearse_prefill(self) -> None:
-        length = 16
-        places = torch.arange(length, device=self.device)
+        from qsum_lsp.engines.torch.fast_prefill import FUSED_TOKENS
+
+        length = FUSED_TOKENS  # where all kernels are used; they write to the scratch page
+        places = torch.arange(length, device=self.device) % PAGE_TOKENS
         limits = torch.tensor([0, length], dtype=torch.int32, device=self.device)
         packed = Packed(limits, limits, [length], [length])
         batch = PrefillInput(torch.zeros_like(places), places, places, None, packed, places[-1:])

@@ -181,6 +181,8 @@ class Scheduler:
         rows = [s for s in self._decoding if s.promised < s.remaining]
         if not rows:
             return False
+        # programs start in the order of the rows: those of long rows must not be left for the end
+        rows.sort(key=lambda s: len(s.prompt), reverse=True)
         drafts = self._executor.draft_tokens if len(rows) <= self._speculative_batch else 0
         try:
             pending = self._executor.step(rows, drafts=drafts)

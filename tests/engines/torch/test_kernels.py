@@ -23,13 +23,23 @@ pytest.importorskip("triton", reason="Triton exists for Linux only")
         ("qwen2", "fp4", 2, 1, 64),
         ("llama", "int8", 1, 1, 64),
         ("qwen3", "int8", 2, 1, 64),
+        ("qwen2", "none", 3, 3, 64),
+        ("llama", "int8", 3, 3, 64),
+        ("qwen3", "none", 3, 3, 0),
     ],
 )
 def test_decode_and_prefill(
     tmp_path: Path, family: str, quantization: str, rows: int, queries: int, skinny: int
 ) -> None:
     folder = save_model(tmp_path / family, family)
-    arguments = [str(folder), quantization, str(rows), str(queries), str(skinny)]
+    interpret("decode", str(folder), quantization, str(rows), str(queries), str(skinny))
+
+
+def test_products_and_activation_in_one_kernel() -> None:
+    interpret("gate-up")
+
+
+def interpret(*arguments: str) -> None:
     run = subprocess.run(
         [sys.executable, "-m", "tests.engines.torch.interpreted", *arguments],
         env=os.environ | {"TRITON_INTERPRET": "1"},

@@ -38,8 +38,8 @@ def attend(
     [B * QUERIES, HEADS * 2 HALF]. The last program of a row and head to arrive combines the parts.
     """
     _let_go(PDL)
-    batch = tl.program_id(0)
-    head = tl.program_id(1)
+    head = tl.program_id(0)
+    batch = tl.program_id(1)
     split = tl.program_id(2)
     GROUP: tl.constexpr = HEADS // KV_HEADS
     DIM: tl.constexpr = 2 * HALF
