@@ -2,6 +2,8 @@
 
 import asyncio
 import gc
+import heapq
+import itertools
 import logging
 import queue
 import sys
@@ -33,8 +35,8 @@ from qsum_lsp.errors import EngineUnavailable, QsumError
 
 log = logging.getLogger(__name__)
 
-TAKEN_AT_ONCE = 32
-"""Requests that are tokenised together before the device is given something to do."""
+READ_AT_ONCE = 16
+"""Requests that are tokenised together before the device is given something to do; they fill a prefill."""
 
 EAGER_SECONDS = 5.0
 """How long compiling waits for a pause in the work; the two share the interpreter and slow each other down."""
@@ -76,6 +78,8 @@ class TorchEngine:
         self._source = ModelSource.find(options.model)
         self._identity = identity_of(options)
         self._inbox: queue.SimpleQueue[_Submission | Command | None] = queue.SimpleQueue()
+        self._unread: list[tuple[int, int, _Submission]] = []
+        self._order = itertools.count()
         self._thread: threading.Thread | None = None
         self._loading = threading.Event()
         self._loaded: Loaded | None = None
@@ -117,7 +121,7 @@ class TorchEngine:
             state="ready",
             device=str(loaded.device),
             running=scheduler.running,
-            waiting=scheduler.waiting,
+            waiting=scheduler.waiting + len(self._unread),
             slots=self.options.max_batch,
             memory_bytes=torch.cuda.memory_reserved(loaded.device) if cuda else None,
             tokens_per_second=self._speed,
@@ -201,7 +205,9 @@ class TorchEngine:
     def _serve(self) -> None:
         while True:
             scheduler, loaded = self._scheduler, self._loaded
-            busy = scheduler is not None and self._failure is None and not scheduler.idle
+            busy = bool(self._unread)
+            if scheduler is not None and self._failure is None:
+                busy = busy or not scheduler.idle
             if not busy or time.monotonic() > self._patient_until:
                 self._begin_warm_up()
             if (
@@ -216,7 +222,12 @@ class TorchEngine:
             if None in commands:
                 self._stop()
                 return
-            self._carry_out([command for command in commands if command is not None])
+            for command in commands:
+                if isinstance(command, _Submission):
+                    heapq.heappush(self._unread, (command.request.priority, next(self._order), command))
+                elif command is not None:
+                    command()
+            self._read()
             if scheduler is not None and self._failure is None and not scheduler.idle:
                 try:
                     scheduler.advance()
@@ -226,37 +237,49 @@ class TorchEngine:
                     scheduler.abandon(EngineFailed(str(error)))
 
     def _take(self, patience: float | None) -> list["_Submission | Command | None"]:
-        """Up to TAKEN_AT_ONCE commands; waits ``patience`` seconds for the first, for ever where that is None."""
+        """All commands that are there; waits ``patience`` seconds for the first, for ever where that is None."""
         commands: list[_Submission | Command | None] = []
         try:
             commands.append(self._inbox.get(block=patience != 0.0, timeout=patience or None))
-            while len(commands) < TAKEN_AT_ONCE:
+            while True:
                 commands.append(self._inbox.get_nowait())
         except queue.Empty:
-            pass
-        return commands
+            return commands
 
-    def _carry_out(self, commands: Sequence["_Submission | Command"]) -> None:
-        submissions = [c for c in commands if isinstance(c, _Submission) and not c.future.cancelled()]
-        prompts: dict[_Submission, list[int] | EngineFailed] = {}
-        if submissions and self._loaded is not None:
-            chats = [submission.request.messages for submission in submissions]
-            encoded = self._loaded.tokenizer.encode_chats(chats)
-            prompts = dict(zip(submissions, encoded, strict=True))
-        for command in commands:
-            if isinstance(command, _Submission):
-                self._submit(command, prompts.get(command, []))
-            else:
-                command()
+    def _read(self) -> None:
+        """Tokenise the most urgent requests, unless the scheduler has enough to choose from.
+
+        Thousands can come at once, and the device would wait while all of them are tokenised.
+        """
+        scheduler, loaded = self._scheduler, self._loaded
+        enough = max(READ_AT_ONCE, self.options.max_batch // 4)
+        if scheduler is not None and self._failure is None and scheduler.waiting >= enough:
+            return
+        submissions: list[_Submission] = []
+        while self._unread and len(submissions) < READ_AT_ONCE:
+            submission = heapq.heappop(self._unread)[2]
+            if not submission.future.cancelled():
+                submissions.append(submission)
+        if not submissions:
+            return
+        prompts: list[list[int] | EngineFailed] = [[] for _ in submissions]
+        if loaded is not None:
+            prompts = loaded.tokenizer.encode_chats([s.request.messages for s in submissions])
+        for submission, prompt in zip(submissions, prompts, strict=True):
+            self._submit(submission, prompt)
 
     def _begin_warm_up(self) -> None:
-        if self._loaded is not None and isinstance(self._loaded.executor, Runner) and self._inbox.empty():
+        idle = self._inbox.empty() and not self._unread
+        if idle and self._loaded is not None and isinstance(self._loaded.executor, Runner):
             self._loaded.executor.warm_up.begin()
 
     def _stop(self) -> None:
         error = EngineFailed("The engine was closed.")
         if self._scheduler is not None:
             self._scheduler.abandon(error)
+        for _priority, _order, submission in self._unread:
+            submission.resolve(error)
+        self._unread.clear()
         while not self._inbox.empty():
             command = self._inbox.get()
             if isinstance(command, _Submission):

@@ -58,8 +58,11 @@ class WarmUp:
 
     @property
     def pending(self) -> int:
-        """Steps asked for that are not ready."""
-        return 0 if self.failure else len(self._asked) - len(self._ready)
+        """What was asked for and is not ready: steps, and the prefill that is compiled after the first."""
+        if self.failure:
+            return 0
+        prefill = bool(self._asked) and self._prefill is not None and not self.prefill_ready
+        return len(self._asked) - len(self._ready) + prefill
 
     def ready_keys(self) -> list[StepKey]:
         """All that is ready, in the order in which it was asked for."""

@@ -3,17 +3,20 @@
 import asyncio
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from qsum_lsp.engines.protocol import EngineFailed, RequestTooLong
+from qsum_lsp.engines.protocol import EngineFailed, Message, Priority, RequestTooLong
 from qsum_lsp.engines.torch import TorchEngine
+from qsum_lsp.engines.torch.engine import READ_AT_ONCE
 from qsum_lsp.engines.torch.executor import Pending
 from qsum_lsp.engines.torch.runner import Runner
 from qsum_lsp.engines.torch.source import ModelSource
+from qsum_lsp.engines.torch.tokenizer import ChatTokenizer
 from qsum_lsp.errors import EngineUnavailable
 from qsum_lsp.models import catalogue
 from tests.engines.torch.tiny import answer, options, reference, request, tokens, words
@@ -60,6 +63,46 @@ async def test_cancelling_stops_decoding_and_frees_the_slot(qwen: Path) -> None:
     assert tokens(await engine.generate(request(prompt, NEW))) == reference(qwen, prompt, NEW)
     assert _free_pages(engine) == before
     await engine.aclose()
+
+
+async def test_who_waits_is_read_the_most_urgent_first_and_no_more_than_is_needed(
+    qwen: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = TorchEngine(options(qwen, max_batch=2))
+    await engine.generate(request(words(5, 22), 1))
+    read: list[int] = []
+    real = ChatTokenizer.encode_chats
+
+    def encode(self: ChatTokenizer, chats: Sequence[Sequence[Message]]) -> list[list[int] | EngineFailed]:
+        read.append(len(chats))
+        return real(self, chats)
+
+    monkeypatch.setattr(ChatTokenizer, "encode_chats", encode)
+    many = [asyncio.create_task(engine.generate(request(words(9, n), NEW))) for n in range(200)]
+    await asyncio.sleep(0)
+    urgent = replace(request(words(9, 500), NEW), priority=Priority.HOVER)
+    assert tokens(await engine.generate(urgent)) == reference(qwen, words(9, 500), NEW)
+    assert sum(read) < 100
+    assert max(read) <= READ_AT_ONCE
+    assert engine.status().waiting > 100
+    for task in many[50:]:
+        task.cancel()
+    done = await asyncio.gather(*many, return_exceptions=True)
+    assert [tokens(answer) for answer in done[:50] if not isinstance(answer, BaseException)] == [
+        reference(qwen, words(9, n), NEW) for n in range(50)
+    ]
+    assert engine.status().waiting == 0
+    await engine.aclose()
+
+
+async def test_closing_fails_who_was_not_read_yet(qwen: Path) -> None:
+    engine = TorchEngine(options(qwen, max_batch=1))
+    await engine.generate(request(words(5, 22), 1))
+    many = [asyncio.create_task(engine.generate(request(words(9, n), 200))) for n in range(100)]
+    await asyncio.sleep(0.05)
+    await engine.aclose()
+    done = await asyncio.gather(*many, return_exceptions=True)
+    assert sum(isinstance(failure, EngineFailed) for failure in done) > 90
 
 
 async def test_memory_is_where_it_was_after_a_thousand_cancelled_requests(qwen: Path) -> None:
