@@ -190,6 +190,7 @@ class TorchEngine:
             )
             self._identity = loaded_identity(self._identity, loaded.quantization)
             self._loaded = loaded
+            gc.freeze()  # looking for garbage among PyTorch's objects takes a tenth of a second, while steps wait
             self._patient_until = time.monotonic() + EAGER_SECONDS
             if isinstance(loaded.executor, Runner):
                 loaded.executor.ask_for_usual_steps(self.options.speculative_batch)
@@ -293,6 +294,7 @@ class TorchEngine:
         self._loaded = self._scheduler = None
         if "torch._dynamo" in sys.modules:
             torch._dynamo.reset()  # compiled steps hold the weights
+        gc.unfreeze()
         gc.collect()  # what refers to itself in circles holds gigabytes
         if torch.cuda.is_initialized():
             torch.cuda.empty_cache()

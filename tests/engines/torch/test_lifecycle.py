@@ -1,8 +1,10 @@
 """Waiting, cancelling, running out of memory, and what comes back to the caller."""
 
 import asyncio
+import gc
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -103,6 +105,18 @@ async def test_closing_fails_who_was_not_read_yet(qwen: Path) -> None:
     await engine.aclose()
     done = await asyncio.gather(*many, return_exceptions=True)
     assert sum(isinstance(failure, EngineFailed) for failure in done) > 90
+
+
+async def test_collecting_garbage_spares_what_stays_and_finds_a_closed_engine(qwen: Path) -> None:
+    engine = TorchEngine(options(qwen))
+    await engine.load()
+    assert gc.get_freeze_count() > 10_000
+    assert engine._loaded is not None
+    assert isinstance(engine._loaded.executor, Runner)
+    model = weakref.ref(engine._loaded.executor.model)
+    await engine.aclose()
+    assert gc.get_freeze_count() == 0
+    assert model() is None
 
 
 async def test_memory_is_where_it_was_after_a_thousand_cancelled_requests(qwen: Path) -> None:
