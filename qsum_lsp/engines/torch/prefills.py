@@ -19,7 +19,7 @@ from qsum_lsp.engines.torch.state import DecodeState
 TOKENS = (256, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192)
 CONTEXT = (*TOKENS, 12288, 16384)
 PARTS = (8, 32, 96)
-LONGEST = (1024, 2048)
+LONGEST = (1024, 2048, 4096, 8192)
 
 
 @dataclass(frozen=True, slots=True)
