@@ -60,6 +60,7 @@ async def close_engines() -> None:
         torch._dynamo.reset()
     gc.collect()
     if DEVICE == "cuda":
+        torch._C._cuda_clearCublasWorkspaces()  # else a later part with little memory lacks theirs
         torch.cuda.empty_cache()
         torch.cuda.set_per_process_memory_fraction(1.0)
         torch.cuda.reset_peak_memory_stats()

@@ -1,5 +1,7 @@
 """A prefill with fused kernels between the matrix products, and the passes over a residual that it shares with large steps."""
 
+import functools
+import logging
 from typing import TypeGuard
 
 import torch
@@ -15,6 +17,8 @@ try:
     from triton.tools.tensor_descriptor import TensorDescriptor
 except ImportError:  # before Triton 3.4
     TensorDescriptor = None
+
+log = logging.getLogger(__name__)
 
 FUSED_TOKENS = 1024
 """Tokens from which one own kernel for the gate, the up and the activation is faster than cuBLAS and a kernel after it."""
@@ -55,13 +59,22 @@ def activated(weight: Linear, h: torch.Tensor) -> torch.Tensor:
     """silu(gate) * up [T, I] of normed residuals [T, hidden], by the ``weight`` of both [2 I, hidden]."""
     if not _fuses(weight, h):
         return swiglu(weight(h))
-    rows, wide, block = 128, 128, 64
-    hidden, size = weight.in_features, weight.out_features // 2
-    out = torch.empty(h.shape[0], size, dtype=h.dtype, device=h.device)
     programs = torch.cuda.get_device_properties(h.device).multi_processor_count
+    return fused(weight.weight, h, programs)
+
+
+def fused(weight: torch.Tensor, h: torch.Tensor, programs: int) -> torch.Tensor:
+    """What ``activated`` gives, by one kernel of so many programs; hidden is a multiple of 64, I of 128."""
+    rows, wide, block = (
+        128,
+        128,
+        64,
+    )  # with four stages they fill the shared memory of a Hopper multiprocessor
+    size, hidden = weight.shape[0] // 2, weight.shape[1]
+    out = torch.empty(h.shape[0], size, dtype=h.dtype, device=h.device)
     gate_up.swiglu[(programs,)](
         TensorDescriptor.from_tensor(h, [rows, block]),
-        TensorDescriptor.from_tensor(weight.weight.view(2, size, hidden), [2, wide, block]),
+        TensorDescriptor.from_tensor(weight.view(2, size, hidden), [2, wide, block]),
         TensorDescriptor.from_tensor(out, [rows, wide]),
         ROWS=rows, WIDE=wide, BLOCK=block, GROUP=16, num_warps=8, num_stages=4,
     )  # fmt: skip
@@ -69,18 +82,39 @@ def activated(weight: Linear, h: torch.Tensor) -> torch.Tensor:
 
 
 def _fuses(weight: Linear, h: torch.Tensor) -> TypeGuard[Dense]:
-    # four stages of these tiles fill the shared memory of a Hopper multiprocessor
     return (
-        TensorDescriptor is not None
-        and h.is_cuda
+        h.is_cuda
         and isinstance(weight, Dense)
         and weight.bias is None
         and h.shape[0] >= FUSED_TOKENS
         and h.dtype == torch.bfloat16
         and weight.in_features % 64 == 0
         and weight.out_features % 256 == 0
-        and torch.cuda.get_device_capability(h.device)[0] == 9
+        and _fused_works(h.device)
     )
+
+
+@functools.cache
+def _fused_works(device: torch.device) -> bool:
+    # tried once on a small product, while the engine warms up: other Triton versions may not compile it, or wrongly
+    if TensorDescriptor is None or torch.cuda.get_device_capability(device)[0] != 9:
+        return False
+    chance = torch.Generator(device).manual_seed(0)
+    h, weight = (
+        torch.randn(size, generator=chance, device=device).to(torch.bfloat16)
+        for size in ((200, 64), (256, 64))
+    )
+    try:
+        got = fused(weight, h, 2).float()
+    except Exception as error:  # a compiler can fail in any way
+        log.warning("Prefills go without the fused gate and up: %s", error, exc_info=error)
+        return False
+    gate, up = (h.float() @ weight.float().t()).chunk(2, dim=-1)
+    wanted = F.silu(gate) * up
+    right = bool((got - wanted).norm() < 0.02 * wanted.norm())
+    if not right:
+        log.warning("Prefills go without the fused gate and up: its result is wrong on %s", device)
+    return right
 
 
 def best_token(h: torch.Tensor, head: Dense) -> torch.Tensor:
