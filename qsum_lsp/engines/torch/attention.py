@@ -7,8 +7,8 @@ the last of its positions (chunked prefill, reused beginnings).
 
 import importlib
 import importlib.util
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch.nn import functional as F  # noqa: N812 - its usual name
@@ -19,12 +19,16 @@ from qsum_lsp.errors import EngineUnavailable
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """Limits of packed sequences, on the device (int32 [n + 1]) and on the host."""
+    """Limits of packed sequences, on the device (int32 [n + 1]) and on the host.
+
+    ``masks`` keeps what each query may see, by the lengths of a sequence's queries and keys, for the layers to come.
+    """
 
     q_starts: torch.Tensor
     k_starts: torch.Tensor
     q_lengths: Sequence[int]
     k_lengths: Sequence[int]
+    masks: dict[tuple[int, int], torch.Tensor] = field(default_factory=dict)
 
 
 Backend = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, Packed], torch.Tensor]
@@ -34,7 +38,8 @@ def eager(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, packed: Packed) -> 
     """softmax(Q Kᵀ / √d) V written out, one sequence after the other."""
     out = torch.empty_like(q)
     groups = q.shape[1] // k.shape[1]
-    for rows, columns, mask in _sequences(q, packed):
+    for rows, columns in _sequences(packed):
+        mask = _mask(packed, rows, columns, q.device)
         keys = k[columns].repeat_interleave(groups, dim=1)
         values = v[columns].repeat_interleave(groups, dim=1)
         scores = torch.einsum("qhd,khd->hqk", q[rows], keys).float() / q.shape[2] ** 0.5
@@ -46,27 +51,32 @@ def eager(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, packed: Packed) -> 
 def sdpa(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, packed: Packed) -> torch.Tensor:
     """PyTorch's scaled_dot_product_attention, one sequence after the other."""
     out = torch.empty_like(q)
-    for rows, columns, mask in _sequences(q, packed):
+    for rows, columns in _sequences(packed):
         whole = rows.stop - rows.start == columns.stop - columns.start
         out[rows] = F.scaled_dot_product_attention(
             q[rows].transpose(0, 1)[None],
             k[columns].transpose(0, 1)[None],
             v[columns].transpose(0, 1)[None],
-            attn_mask=None if whole else mask,
+            attn_mask=None if whole else _mask(packed, rows, columns, q.device),
             is_causal=whole,
             enable_gqa=True,
         )[0].transpose(0, 1)
     return out
 
 
-def _sequences(q: torch.Tensor, packed: Packed) -> list[tuple[slice, slice, torch.Tensor]]:
-    parts = []
+def _sequences(packed: Packed) -> Iterator[tuple[slice, slice]]:
     row = column = 0
     for q_length, k_length in zip(packed.q_lengths, packed.k_lengths, strict=True):
-        mask = torch.ones(q_length, k_length, dtype=torch.bool, device=q.device).tril(k_length - q_length)
-        parts.append((slice(row, row + q_length), slice(column, column + k_length), mask))
+        yield slice(row, row + q_length), slice(column, column + k_length)
         row, column = row + q_length, column + k_length
-    return parts
+
+
+def _mask(packed: Packed, rows: slice, columns: slice, device: torch.device) -> torch.Tensor:
+    lengths = rows.stop - rows.start, columns.stop - columns.start
+    if lengths not in packed.masks:
+        every = torch.ones(lengths, dtype=torch.bool, device=device)
+        packed.masks[lengths] = every.tril(lengths[1] - lengths[0])
+    return packed.masks[lengths]
 
 
 def _flash(module: str) -> Backend:

@@ -3,6 +3,7 @@
 A prefill is over three hundred launches; their cost on the host exceeds the device's work on a short prompt.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ from qsum_lsp.engines.torch.graphs import Pool, record
 from qsum_lsp.engines.torch.model import PrefillInput
 from qsum_lsp.engines.torch.pages import PAGE_TOKENS
 from qsum_lsp.engines.torch.state import DecodeState
+
+log = logging.getLogger(__name__)
 
 TOKENS = (256, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192)
 CONTEXT = (*TOKENS, 12288, 16384)
@@ -132,7 +135,7 @@ class PrefillLibrary:
         if known:
             self._seen[key] = buffers
         if known and again and key not in self._graphs:
-            self._graphs[key] = self._record(key, buffers, compute)
+            self._try_to_record(key, buffers, compute)
         if key in self._graphs:
             self._graphs[key].replay()
         else:
@@ -141,7 +144,7 @@ class PrefillLibrary:
         return buffers.output
 
     def prepare(self, key: PrefillKey, compute: Compute) -> bool:
-        """Record ``key`` ahead of its use; False where there is nothing to do."""
+        """Record ``key`` ahead of its use; False where there is nothing to do. Raises OutOfMemoryError."""
         if not self._captures or key in self._graphs:
             return False
         buffers = PrefillBuffers(key, self._state)
@@ -149,7 +152,7 @@ class PrefillLibrary:
         buffers.lengths.fill_(1)
         buffers.q_starts[1:] = key.tokens
         self._launch(key, buffers, compute, ([key.longest], [key.longest]))
-        self._graphs[key] = self._record(key, buffers, compute)
+        self._try_to_record(key, buffers, compute)
         self._seen[key] = buffers
         return True
 
@@ -159,14 +162,24 @@ class PrefillLibrary:
         self._seen.clear()
         self._pool = None
 
-    def _record(self, key: PrefillKey, buffers: PrefillBuffers, compute: Compute) -> torch.cuda.CUDAGraph:
+    def _try_to_record(self, key: PrefillKey, buffers: PrefillBuffers, compute: Compute) -> None:
         def launch() -> None:
             self._launch(key, buffers, compute, ([key.longest], [key.longest]))
 
-        graph = record(launch, self._pool, self._stream)
+        try:
+            graph = record(launch, self._pool, self._stream)
+        except torch.OutOfMemoryError:
+            raise
+        except (
+            RuntimeError
+        ) as error:  # an attention that cannot be recorded, say: prefills are launched as they are
+            log.warning("Prefills are not recorded: %s", error, exc_info=error)
+            self._captures = False
+            self.drop_graphs()
+            return
         if self._pool is None:
             self._pool = graph.pool()
-        return graph
+        self._graphs[key] = graph
 
     def _launch(
         self,

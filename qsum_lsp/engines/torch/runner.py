@@ -231,8 +231,8 @@ class Runner:
                     with self._on(prefill=False):
                         self.steps.capture(key)
                     return True
-        except torch.OutOfMemoryError as error:
-            if self._stop_plain_records():
+        except RuntimeError as error:  # out of memory is one, like all that the device reports
+            if isinstance(error, torch.OutOfMemoryError) and self._stop_plain_records():
                 return True  # and try again
             self._prefills_done = True
             if isinstance(key, StepKey):
