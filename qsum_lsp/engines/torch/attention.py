@@ -7,6 +7,7 @@ the last of its positions (chunked prefill, reused beginnings).
 
 import importlib
 import importlib.util
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -15,6 +16,8 @@ from torch.nn import functional as F  # noqa: N812 - its usual name
 
 from qsum_lsp.engines.torch.options import Attention
 from qsum_lsp.errors import EngineUnavailable
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,48 @@ def _flash(module: str) -> Backend:
     return flash
 
 
+def _flash_of_pytorch(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, packed: Packed) -> torch.Tensor:
+    """FlashAttention 2 as PyTorch itself contains it, for packed sequences."""
+    found: tuple[torch.Tensor, ...] = torch.ops.aten._flash_attention_forward(
+        q,
+        k,
+        v,
+        packed.q_starts,
+        packed.k_starts,
+        max(packed.q_lengths),
+        max(packed.k_lengths),
+        0.0,
+        True,  # causal
+        return_debug_mask=False,
+    )
+    return found[0]
+
+
+def agrees(backend: Backend, device: torch.device) -> bool:
+    """Whether ``backend`` runs on ``device`` and gives what ``sdpa`` gives.
+
+    Tried with a whole prompt, one whose beginning is in the cache, and padding without keys, which gives zeros.
+    """
+    queries, keys = [40, 30, 10], [40, 100, 0]
+    chance = torch.Generator(device).manual_seed(0)
+
+    def values(tokens: int, heads: int) -> torch.Tensor:
+        sizes = (tokens, heads, 64)
+        return torch.randn(sizes, generator=chance, device=device).to(torch.bfloat16)
+
+    q, k, v = values(sum(queries), 4), values(sum(keys), 2), values(sum(keys), 2)
+    starts = [torch.tensor([0, *lengths], device=device).cumsum(0).int() for lengths in (queries, keys)]
+    try:
+        got = backend(q, k, v, Packed(starts[0], starts[1], queries, keys)).float()
+    except Exception as error:  # not built in, or called in another way than in this version of PyTorch
+        log.info("An attention is not used, because it fails: %s", error)
+        return False
+    rest = q.shape[0] - queries[-1]
+    wanted = torch.zeros_like(got)
+    wanted[:rest] = sdpa(q[:rest], k, v, Packed(starts[0], starts[1], queries[:-1], keys[:-1])).float()
+    return bool((got - wanted).norm() < 0.02 * wanted.norm())
+
+
 _FLASH = {  # the modules that provide each, as the packages flash-attn-4, flash-attn-3 or fa3-fwd, flash-attn name them
     "flash_attention_4": ("flash_attn.cute",),
     "flash_attention_3": ("flash_attn_interface", "fa3_fwd_interface"),
@@ -108,6 +153,8 @@ _FLASH = {  # the modules that provide each, as the packages flash-attn-4, flash
 
 def choose(wanted: Attention, device: torch.device) -> tuple[str, Backend]:
     """The backend asked for, or for ``auto`` the fastest that imports, with its name.
+
+    Where flash-attn is not installed, PyTorch's own build of FlashAttention 2 stands in for it.
 
     Raises EngineUnavailable where the one asked for does not import.
     """
@@ -127,6 +174,8 @@ def choose(wanted: Attention, device: torch.device) -> tuple[str, Backend]:
                     return name, _flash(module)
                 except (ImportError, AttributeError, OSError) as error:
                     reason = str(error)
+        if names[-1] == "flash_attention_2" and agrees(_flash_of_pytorch, device):
+            return "flash_attention_2 of PyTorch", _flash_of_pytorch
     if wanted == "auto":
         return "sdpa", sdpa
     raise EngineUnavailable(
