@@ -10,7 +10,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import platformdirs
@@ -141,20 +141,32 @@ def vsix_tools(project: Path) -> Path:
     return bin_folder
 
 
-def system_program(name: str, *packages: str) -> Path:
-    """A program of the system; as root, what is missing is installed with apt."""
-    found = shutil.which(name)
-    if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
+def system_program(name: str, package: str, *more: str) -> Path:
+    """The program of the system that ``package`` has, and ``more`` packages; as root, apt installs what is missing."""
+    missing = _missing(name, package, more)
+    if missing and os.geteuid() == 0 and shutil.which("apt-get"):
         with FileLock(_locks() / "apt.lock", timeout=_SECONDS):
             environment = {"DEBIAN_FRONTEND": "noninteractive"}
             _run(("apt-get", "update", "-qq"), more=environment)
-            _run(("apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages), more=environment)
-        found = shutil.which(name)
-    if found is None:
-        pytest.fail(
-            f"The editor tests need {name}: install the packages {' '.join(packages)}.", pytrace=False
-        )
+            _run(("apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing), more=environment)
+        missing = _missing(name, package, more)
+    found = shutil.which(name)
+    if found is None or missing:
+        pytest.fail(f"The editor tests need {name}: install the packages {' '.join(missing)}.", pytrace=False)
     return Path(found)
+
+
+def _missing(name: str, package: str, more: Sequence[str]) -> list[str]:
+    # the program may be of another source than Debian's; what it is given on the way is not
+    missing = [] if shutil.which(name) else [package]
+    if shutil.which("dpkg-query") is None:
+        return missing
+    for wanted in more:
+        command = ("dpkg-query", "--show", "--showformat", "${db:Status-Status}", wanted)
+        asked = subprocess.run(command, capture_output=True, text=True, check=False)
+        if asked.stdout != "installed":
+            missing.append(wanted)
+    return missing
 
 
 def chromium() -> Path:
