@@ -71,7 +71,8 @@ class WarmUp:
     def give_up(self, key: StepKey, error: Exception) -> None:
         """Never offer ``key``: the engine serves such batches in eager mode."""
         log.warning("Step %s cannot be optimised: %s", key, error, exc_info=error)
-        self.failure = f"{type(error).__name__}: {error}".splitlines()[0]
+        # the first line of torch.compile's errors says no more than that there is one
+        self.failure = " ".join(f"{type(error).__name__}: {error}".splitlines()[:2])
         self._ready.discard(key)
 
     def close(self) -> None:
