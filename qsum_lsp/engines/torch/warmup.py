@@ -84,14 +84,21 @@ class WarmUp:
     def _work(self) -> None:
         while (key := self._queue.get()) is not None:
             try:
-                with torch.inference_mode(), self._stream():
-                    self._rehearse(key)
-                    self._ready.add(key)
-                    if self._prefill is not None and not self.prefill_ready:
-                        self._prefill()
-                        self.prefill_ready = True
-            except Exception as error:  # a compiler can fail in any way; eager mode still serves
-                self.give_up(key, error)
+                self._compile(key)
+            except Exception as error:  # a compiler can fail in any way, and once only
+                log.info("Step %s is compiled once more", key, exc_info=error)
+                try:
+                    self._compile(key)
+                except Exception as again:  # eager mode still serves
+                    self.give_up(key, again)
+
+    def _compile(self, key: StepKey) -> None:
+        with torch.inference_mode(), self._stream():
+            self._rehearse(key)
+            self._ready.add(key)
+            if self._prefill is not None and not self.prefill_ready:
+                self._prefill()
+                self.prefill_ready = True
 
     def _stream(self) -> contextlib.AbstractContextManager[object]:
         if self._device.type != "cuda":

@@ -18,7 +18,9 @@ from qsum_lsp.engines.torch.engine import READ_AT_ONCE
 from qsum_lsp.engines.torch.executor import Pending
 from qsum_lsp.engines.torch.runner import Runner
 from qsum_lsp.engines.torch.source import ModelSource
+from qsum_lsp.engines.torch.steps import StepKey
 from qsum_lsp.engines.torch.tokenizer import ChatTokenizer
+from qsum_lsp.engines.torch.warmup import WarmUp
 from qsum_lsp.errors import EngineUnavailable
 from qsum_lsp.models import catalogue
 from tests.engines.torch.tiny import answer, options, reference, request, tokens, words
@@ -117,6 +119,26 @@ async def test_collecting_garbage_spares_what_stays_and_finds_a_closed_engine(qw
     await engine.aclose()
     assert gc.get_freeze_count() == 0
     assert model() is None
+
+
+@pytest.mark.parametrize(("failures", "ready"), [(0, True), (1, True), (2, False)])
+def test_a_step_that_does_not_compile_gets_a_second_chance(failures: int, ready: bool) -> None:
+    tried: list[StepKey] = []
+
+    def rehearse(key: StepKey) -> None:
+        tried.append(key)
+        if len(tried) <= failures:
+            raise RuntimeError(f"backend='inductor' raised:\nno compiler, {len(tried)}\nand much more")
+
+    warm_up = WarmUp(rehearse, torch.device("cpu"), prefill=None)
+    key = StepKey(1, 1, 512, optimised=True)
+    warm_up.ask(key)
+    warm_up.begin()
+    warm_up.close()
+    assert warm_up.ready(key) is ready
+    assert warm_up.pending == 0
+    assert warm_up.failure == (None if ready else "RuntimeError: backend='inductor' raised: no compiler, 2")
+    assert len(tried) == min(failures + 1, 2)
 
 
 async def test_memory_is_where_it_was_after_a_thousand_cancelled_requests(qwen: Path) -> None:
