@@ -13,7 +13,6 @@ import argparse
 import json
 import multiprocessing
 import os
-import statistics
 import sys
 import time
 from collections.abc import Callable
@@ -25,6 +24,7 @@ from typing import Any
 import torch
 
 from benchmarks.gpu_model import QWEN_1_5B, tensor_sizes
+from benchmarks.gpu_profile import device_micros
 
 LAYERS = 28
 CONTEXT = 2048
@@ -215,16 +215,9 @@ class Bench:
             step.forward._product = lambda name, *rest, **named: name == without or real(name, *rest, **named)
         graph = record(step.run, None, torch.cuda.Stream())
         self.state.length[:] = KNOWN
-        times = []
-        for _ in range(repeats):
-            start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-            start.record()
-            graph.replay()
-            end.record()
-            end.synchronize()
-            times.append(start.elapsed_time(end) * 1000)
+        micros = device_micros(graph.replay, repeats, skipped=3)
         self.state.done[:] = 0
-        return statistics.median(times[3:])
+        return micros
 
 
 def use_checkout(folder: Path) -> None:
@@ -420,23 +413,11 @@ def products_alone(bench: Bench, rows: int, chosen: dict[str, Any]) -> dict[str,
         for kind, launch in (("own", partial(own, call)), ("cuBLAS", cublas)):
             launch()
             graph = record(launch, None, torch.cuda.Stream())
-            micros = _replayed(graph) / len(weights)
+            micros = device_micros(graph.replay, 15, skipped=3) / len(weights)
             read = weights[0].weight.numel() * 2
             found.setdefault(name, {})[f"{kind} us"] = round(micros, 2)
             found[name][f"{kind} GB/s"] = round(read / micros / 1000)
     return found
-
-
-def _replayed(graph: Any, repeats: int = 15) -> float:
-    times = []
-    for _ in range(repeats):
-        start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-        start.record()
-        graph.replay()
-        end.record()
-        end.synchronize()
-        times.append(start.elapsed_time(end) * 1000)
-    return statistics.median(times[3:])
 
 
 FEW: list[Step] = [(1, 1), (8, 1), (1, 8)]

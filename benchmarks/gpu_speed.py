@@ -25,7 +25,7 @@ from unittest.mock import patch
 import torch
 
 from benchmarks.gpu_model import save_random_model
-from benchmarks.gpu_profile import Ceilings, prefill_work, step_work, table
+from benchmarks.gpu_profile import Ceilings, device_micros, prefill_work, step_work, table
 from benchmarks.gpu_prompts import NEW, request, text_of
 from qsum_lsp.engines.protocol import Message
 from qsum_lsp.engines.torch import TorchEngine, TorchOptions, runner, scheduler, triton_path
@@ -282,22 +282,6 @@ async def profile(folder: Path, ceilings: Ceilings, counts: list[int], **setting
         print("prefill", json.dumps(found["prefill of 8,192 tokens"]), flush=True)
     await engine.aclose()
     return found
-
-
-def device_micros(run: Any, repeats: int = 30) -> float:
-    """Median µs of ``run`` on the device."""
-    if DEVICE == "cpu":
-        run()
-        return 0.0
-    times = []
-    for _ in range(repeats):
-        start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-        start.record()
-        run()
-        end.record()
-        end.synchronize()
-        times.append(start.elapsed_time(end) * 1000)
-    return statistics.median(times[5:])
 
 
 def prefill_parts(lengths: list[Any]) -> list[PrefillPart]:
