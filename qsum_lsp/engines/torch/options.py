@@ -34,7 +34,7 @@ class TorchOptions:
     memory_mib: int | None = None
     max_batch: int = 256
     prefill_tokens: int = 8192
-    draft_tokens: int = 7
+    draft_tokens: int = 3
     speculative_batch: int = 2
 
     @classmethod

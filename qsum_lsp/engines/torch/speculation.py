@@ -9,9 +9,10 @@ NGRAM = 3
 
 
 class PromptLookup:
-    """The tokens that followed the longest earlier occurrence of the last ones (up to three, the latest first).
+    """The tokens that followed the longest earlier occurrence of the last ones (up to three, the earliest first).
 
-    Prompt lookup decoding (Saxena, 2023): a summary repeats its source. Looks at the first ``context`` tokens.
+    Prompt lookup decoding (Saxena, 2023): a summary repeats its source, and more of its beginning than of its end.
+    Looks at the first ``context`` tokens.
     """
 
     def __init__(self, state: DecodeState, *, context: int) -> None:
@@ -30,7 +31,7 @@ class PromptLookup:
             run = run & (shifted == wanted) & (self._index >= back)
             matched += run
         usable = self._index < length - 1
-        score = torch.where(usable, matched * size + self._index, -1)
+        score = torch.where(usable, (matched + 1) * size - self._index, 0)
         found = score.argmax(dim=1, keepdim=True)
         places = found + 1 + torch.arange(count, device=history.device)
         return history.gather(1, places.clamp(max=size - 1))
@@ -50,5 +51,5 @@ class DraftModel:
         for ahead in range(count + 1):
             positions = (length[:, None] - 1 + ahead).clamp(max=self.state.context - 1)
             token = self.forward(rows, token, positions, ahead).long()
-            drafts.append(token)
+            drafts.append(token.clone())  # the next pass writes to the same place
         return torch.cat(drafts[:count], dim=1)

@@ -14,7 +14,7 @@ from qsum_lsp.engines.torch.state import DecodeState
 class Forward(Protocol):
     """Computes the likeliest successors [B, Q] of tokens [B, Q] at positions [B, Q] of the slots ``rows`` [B].
 
-    The first position of each row is ``ahead`` after its last known token.
+    The first position of each row is ``ahead`` after its last known token. The result stands until the next call.
     """
 
     def __call__(

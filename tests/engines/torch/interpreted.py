@@ -15,7 +15,7 @@ from qsum_lsp.engines.torch import attention, fast, fast_prefill
 from qsum_lsp.engines.torch.attention import Packed
 from qsum_lsp.engines.torch.model import KvCache, Model, PrefillInput
 from qsum_lsp.engines.torch.shape import ModelShape
-from qsum_lsp.engines.torch.speculation import PromptLookup
+from qsum_lsp.engines.torch.speculation import DraftModel, PromptLookup
 from qsum_lsp.engines.torch.state import DecodeState
 from qsum_lsp.engines.torch.step import DecodeStep, EagerForward
 from qsum_lsp.engines.torch.weights import load_model
@@ -117,6 +117,36 @@ def same_bits(model: Model) -> None:
         assert torch.equal(passed(1, 1, rows[1:])[0], drafts[ahead])
 
 
+def compare_drafts(model: Model) -> None:
+    """Fail unless drafts are those of PyTorch, and a model that drafts for itself is always right."""
+    state, cache = _prompt_state(model, 3, kernels=False)
+    rows, queries = torch.arange(3), 4
+    state.history[0, :10] = torch.tensor([5, 6, 7, 5, 6, 8, 9, 1, 5, 6])
+    state.history[1, :101] = torch.randint(0, 12, (101,))
+    looks_up = PromptLookup(state, context=CONTEXT)
+    forward = fast.FastForward(model, cache, state, 3, queries, dependent=False)
+    step = fast.FastStep(state, forward, batch=3, queries=queries, drafter=looks_up, dependent=False)
+    wanted = looks_up(rows, queries - 1)
+    assert wanted[0].tolist() == [7, 5, 6], "the longest match, and the earliest of them"
+    step.rows.copy_(rows)
+    step.run()
+    assert torch.equal(step.tokens[:, 1:], wanted.long())
+
+    state, cache = _prompt_state(model, 3, kernels=False)
+    again = KvCache(model.shape, cache.pages, model.dtype, CPU)
+    again.keys.copy_(cache.keys)
+    again.values.copy_(cache.values)
+    drafts = DraftModel(state, fast.FastForward(model, again, state, 3, 1, dependent=False))
+    forward = fast.FastForward(model, cache, state, 3, queries, dependent=False)
+    step = fast.FastStep(state, forward, batch=3, queries=queries, drafter=drafts, dependent=False)
+    step.rows.copy_(rows)
+    for _ in range(2):
+        step.run()
+        gained = step.output[:, 0].tolist()
+        ended = [bool(done) for done in state.done[:3]]
+        assert all(count == queries or over for count, over in zip(gained, ended, strict=True)), gained
+
+
 def compare_gate_up() -> None:
     """Fail unless the fused products and activation are those of PyTorch, for tokens that fill no tile."""
     tokens, size, hidden = 150, 256, 128
@@ -129,6 +159,12 @@ def compare_gate_up() -> None:
 if __name__ == "__main__":
     if sys.argv[1] == "gate-up":
         compare_gate_up()
+    elif sys.argv[1] == "drafts":
+        folder = Path(sys.argv[2])
+        with torch.inference_mode():
+            compare_drafts(
+                load_model(folder, ModelShape.read(folder), CPU, quantization="none", context=CONTEXT)
+            )
     else:
         fast.SKINNY_ROWS = int(sys.argv[6])
         compare(Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))

@@ -35,6 +35,10 @@ def test_decode_and_prefill(
     interpret("decode", str(folder), quantization, str(rows), str(queries), str(skinny))
 
 
+def test_drafts(tmp_path: Path) -> None:
+    interpret("drafts", str(save_model(tmp_path / "qwen2", "qwen2")))
+
+
 def test_products_and_activation_in_one_kernel() -> None:
     interpret("gate-up")
 

@@ -162,8 +162,8 @@ def begin(
                 run = run & (i >= back)
                 run = run & (tl.load(own + i - back, mask=run, other=-1) == wanted)
                 matched += run.to(tl.int32)
-            top = tl.maximum(top, tl.where(i < known - 1, matched * LONGEST + i, 0))
-        place = tl.max(top, axis=0) % LONGEST + j
+            top = tl.maximum(top, tl.where(i < known - 1, (matched + 1) * LONGEST - i, 0))
+        place = (LONGEST - tl.max(top, axis=0) % LONGEST) % LONGEST + j
         draft = tl.load(own + tl.minimum(place, last_place), mask=drafted, other=0).to(tl.int64)
     else:
         draft = tl.load(drafts + b * (QUERIES - 1) + j - 1, mask=drafted, other=0).to(tl.int64)
