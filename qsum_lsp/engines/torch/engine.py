@@ -26,6 +26,7 @@ from qsum_lsp.engines.protocol import (
 from qsum_lsp.engines.torch.identity import identity_of, loaded_identity
 from qsum_lsp.engines.torch.loading import Loaded, load
 from qsum_lsp.engines.torch.options import TorchOptions
+from qsum_lsp.engines.torch.outbox import Outbox
 from qsum_lsp.engines.torch.runner import Runner
 from qsum_lsp.engines.torch.scheduler import Scheduler
 from qsum_lsp.engines.torch.sequence import FinishReason, RunningSequence
@@ -51,10 +52,11 @@ class _Submission:
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Completion]
     submitted: float
+    outbox: Outbox
     sequence: RunningSequence | None = None
 
     def resolve(self, outcome: Completion | BaseException) -> None:
-        """Hand the outcome to the event loop, from any thread."""
+        """Have the event loop told the outcome."""
 
         def deliver() -> None:
             if self.future.done():
@@ -64,7 +66,18 @@ class _Submission:
             else:
                 self.future.set_result(outcome)
 
-        _call(self.loop, deliver)
+        self.outbox.add(self.loop, deliver)
+
+
+@dataclass(frozen=True, slots=True)
+class _Finished:
+    """An answer whose tokens are there and whose text is not."""
+
+    submission: _Submission
+    sequence: RunningSequence
+    reason: FinishReason
+    prompt_tokens: int
+    seconds: float
 
 
 Command = Callable[[], None]
@@ -79,6 +92,8 @@ class TorchEngine:
         self._identity = identity_of(options)
         self._inbox: queue.SimpleQueue[_Submission | Command | None] = queue.SimpleQueue()
         self._unread: list[tuple[int, int, _Submission]] = []
+        self._finished: list[_Finished] = []
+        self._outbox = Outbox()
         self._order = itertools.count()
         self._thread: threading.Thread | None = None
         self._loading = threading.Event()
@@ -86,6 +101,7 @@ class TorchEngine:
         self._scheduler: Scheduler | None = None
         self._failure: QsumError | None = None
         self._closed = False
+        self._settled = False
         self._speed: float | None = None
         self._patient_until = 0.0
 
@@ -137,7 +153,9 @@ class TorchEngine:
         """See Engine."""
         self._start()
         loop = asyncio.get_running_loop()
-        submission = _Submission(request, on_text, loop, loop.create_future(), time.perf_counter())
+        submission = _Submission(
+            request, on_text, loop, loop.create_future(), time.perf_counter(), self._outbox
+        )
         self._inbox.put(submission)
         try:
             return await submission.future
@@ -209,15 +227,12 @@ class TorchEngine:
             busy = bool(self._unread)
             if scheduler is not None and self._failure is None:
                 busy = busy or not scheduler.idle
+            if not busy:
+                self._tell()
             if not busy or time.monotonic() > self._patient_until:
                 self._begin_warm_up()
-            if (
-                not busy
-                and loaded is not None
-                and isinstance(loaded.executor, Runner)
-                and self._inbox.empty()
-            ):
-                busy = loaded.executor.capture_next()
+            if not busy and self._inbox.empty():
+                busy = self._record_next()
             # while steps are getting ready the thread looks now and then whether one can be captured
             commands = self._take(0.0 if busy else 0.05 if self.warming and loaded is not None else None)
             if None in commands:
@@ -230,12 +245,29 @@ class TorchEngine:
                     command()
             self._read()
             if scheduler is not None and self._failure is None and not scheduler.idle:
-                try:
-                    scheduler.advance()
-                except Exception as error:
-                    log.exception("The torch engine failed")
-                    self._failure = EngineUnavailable(f"The torch engine failed: {error}")
-                    scheduler.abandon(EngineFailed(str(error)))
+                self._advance(scheduler)
+
+    def _record_next(self) -> bool:
+        """Record one step or prefill that is ready for it; False where nothing is left to do by now."""
+        if self._loaded is None or not isinstance(self._loaded.executor, Runner):
+            return False
+        if self._loaded.executor.capture_next():
+            return True
+        if not self._settled and not self.warming:
+            self._settled = True
+            gc.freeze()  # as after loading, for what compiling and recording have left
+        return False
+
+    def _advance(self, scheduler: Scheduler) -> None:
+        try:
+            could_launch_more = scheduler.launch()
+            self._tell()  # while the device works
+            if not could_launch_more:
+                scheduler.land()
+        except Exception as error:
+            log.exception("The torch engine failed")
+            self._failure = EngineUnavailable(f"The torch engine failed: {error}")
+            scheduler.abandon(EngineFailed(str(error)))
 
     def _take(self, patience: float | None) -> list["_Submission | Command | None"]:
         """All commands that are there; waits ``patience`` seconds for the first, for ever where that is None."""
@@ -269,6 +301,22 @@ class TorchEngine:
         for submission, prompt in zip(submissions, prompts, strict=True):
             self._submit(submission, prompt)
 
+    def _tell(self) -> None:
+        finished, self._finished = self._finished, []
+        if finished and self._loaded is not None:
+            texts = self._loaded.tokenizer.decode_many([each.sequence.answer for each in finished])
+            for each, text in zip(finished, texts, strict=True):
+                each.submission.resolve(
+                    Completion(
+                        text=text,
+                        finish_reason=each.reason,
+                        prompt_tokens=each.prompt_tokens,
+                        new_tokens=len(each.sequence.answer),
+                        seconds=each.seconds,
+                    )
+                )
+        self._outbox.send()
+
     def _begin_warm_up(self) -> None:
         idle = self._inbox.empty() and not self._unread
         if idle and self._loaded is not None and isinstance(self._loaded.executor, Runner):
@@ -287,6 +335,7 @@ class TorchEngine:
                 command.resolve(error)
             elif command is not None:
                 command()
+        self._tell()
         loaded = self._loaded
         if loaded is not None and isinstance(loaded.executor, Runner):
             loaded.executor.close()
@@ -326,21 +375,13 @@ class TorchEngine:
             if stream is not None and submission.on_text is not None:
                 piece = stream.add(tokens)
                 if piece:
-                    _call(submission.loop, lambda: submission.on_text(piece))  # type: ignore[misc]
+                    self._outbox.add(submission.loop, lambda: submission.on_text(piece))  # type: ignore[misc]
 
         def on_finish(reason: FinishReason) -> None:
-            answer = sequence.answer
             now = time.perf_counter()
-            self._speed = len(answer) / max(now - started, 1e-6)
-            submission.resolve(
-                Completion(
-                    text=loaded.tokenizer.decode(answer),
-                    finish_reason=reason,
-                    prompt_tokens=len(prompt),
-                    new_tokens=len(answer),
-                    seconds=now - submission.submitted,
-                )
-            )
+            self._speed = len(sequence.answer) / max(now - started, 1e-6)
+            seconds = now - submission.submitted
+            self._finished.append(_Finished(submission, sequence, reason, len(prompt), seconds))
 
         sequence = RunningSequence(
             prompt=prompt,
@@ -356,10 +397,3 @@ class TorchEngine:
     def _cancel(self, submission: _Submission) -> None:
         if submission.sequence is not None and self._scheduler is not None:
             self._scheduler.cancel(submission.sequence)
-
-
-def _call(loop: asyncio.AbstractEventLoop, function: Callable[[], None]) -> None:
-    try:
-        loop.call_soon_threadsafe(function)
-    except RuntimeError:  # the loop was closed while this request was under way: nobody listens
-        log.debug("An event loop was closed before its request ended")

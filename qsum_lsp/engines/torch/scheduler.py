@@ -22,7 +22,7 @@ Flight = tuple[Pending, list[RunningSequence]]
 
 
 class Scheduler:
-    """Decides step by step; ``advance`` is called in a loop by the engine's only thread.
+    """Decides step by step; ``launch`` and ``land`` are called in turn by the engine's only thread.
 
     A sequence holds pages for its prompt and its longest answer from its admission on, so that decoding never
     runs out of them; what does not fit waits, by priority and then by age.
@@ -68,7 +68,7 @@ class Scheduler:
 
     @property
     def idle(self) -> bool:
-        """True where ``advance`` has nothing to do."""
+        """True where nothing is left to do."""
         return not (self._waiting or self._prefilling or self._decoding or self._prefills or self._steps)
 
     def submit(self, sequence: RunningSequence) -> None:
@@ -103,15 +103,17 @@ class Scheduler:
             self._end(sequence)
             sequence.on_failure(error)
 
-    def advance(self) -> None:
-        """Launch what can be launched and take in what has come back."""
+    def launch(self) -> bool:
+        """Launch what can be launched; True where more can be, before anything has landed."""
         while self._prefills and self._prefills[0][0].ready():
             self._land_prefill()
         self._admit()
         launched = self._launch_prefill()
         launched |= self._launch_step()
-        if launched and len(self._steps) < FLIGHTS:
-            return
+        return launched and len(self._steps) < FLIGHTS
+
+    def land(self) -> None:
+        """Wait for what was launched first, and take it in."""
         # a first token is news at once; and tokens must land in the order in which they were made
         if self._prefills and (not self._steps or any(s.landed == 0 for s in self._steps[0][1])):
             self._land_prefill()
@@ -170,10 +172,18 @@ class Scheduler:
                 self._pool.publish(sequence.prompt, sequence.pages)
         others = [part.sequence for part in parts if not part.last]
         self._prefills.append((pending, finished + others))
-        if not self._executor.overlaps or not any(not s.over for s in self._decoding):
-            self._executor.join()
-            self._decoding.extend(finished)
+        self._admit()  # now, so that it is known whether this was the last prefill
+        nobody_decodes = all(s.over for s in self._decoding)
+        if not self._executor.overlaps or nobody_decodes or (not self._prefilling and self._only_batch()):
+            self._join_prefills()
         return True
+
+    def _join_prefills(self) -> None:
+        # the next step waits on the device for all that is launched, and has all rows
+        self._executor.join()
+        for _, sequences in self._prefills:
+            read = [s for s in sequences if s.computed == len(s.prompt) and not s.over]
+            self._decoding.extend(s for s in read if s not in self._decoding)
 
     def _launch_step(self) -> bool:
         if len(self._steps) >= FLIGHTS or self._filling():
@@ -198,7 +208,10 @@ class Scheduler:
     def _filling(self) -> bool:
         # Steps of few rows cost nearly as much as those of many: where nobody waits for a first word, all
         # prompts that find room are prefilled before anything is decoded.
-        return bool(self._prefilling) and all(s.priority == Priority.BATCH for s in self._decoding)
+        return bool(self._prefilling) and self._only_batch()
+
+    def _only_batch(self) -> bool:
+        return all(s.priority == Priority.BATCH for s in self._decoding)
 
     def _land_prefill(self) -> None:
         pending, sequences = self._prefills.popleft()

@@ -90,6 +90,13 @@ class ChatTokenizer:
         text: str = self._tokenizer.decode(list(ids), skip_special_tokens=True)
         return text
 
+    def decode_many(self, answers: Sequence[Sequence[int]]) -> list[str]:
+        """What ``decode`` gives of each, on several cores."""
+        texts: list[str] = self._tokenizer.decode_batch(
+            [list(ids) for ids in answers], skip_special_tokens=True
+        )
+        return texts
+
     def id_of(self, token: str) -> int | None:
         """The id of a token, or None."""
         number: int | None = self._tokenizer.token_to_id(token)
