@@ -14,6 +14,7 @@ from qsum_lsp.engines.torch.shape import ModelShape
 
 ATTENTION_NAMES = ("attend", "flash", "fmha")
 PRODUCT_NAMES = ("skinny", "swiglu", "gemv", "held", "nvjet", "gemm", "cutlass", "xmma")
+SUSTAINED_SECONDS = 1.0
 IN_LAYER = ("qkv", "out", "gate_up", "down")
 SMALL = {
     "silu_mul": "silu·mul",
@@ -28,22 +29,29 @@ SMALL = {
 
 @dataclass(frozen=True, slots=True)
 class Ceilings:
-    """Bytes a second, read and written, that a large copy moves; operations a second of a large bf16 product."""
+    """Bytes a second, read and written, that a large copy moves; operations a second of a large bf16 product.
+
+    ``sustained`` is the product's rate after a second of it, when the card's power limit has lowered its clock.
+    """
 
     copy: float
     product: float
+    sustained: float
 
     @classmethod
     def measure(cls) -> "Ceilings":
         """Those of this GPU, on random data; of a CPU, where no figure means anything, round numbers."""
         if not torch.cuda.is_available():
-            return cls(copy=1e10, product=1e11)
+            return cls(copy=1e10, product=1e11, sustained=1e11)
         big = torch.empty(2 << 30, dtype=torch.uint8, device="cuda").random_()
         other = torch.empty_like(big)
         a, b = (torch.randn(8192, 8192, device="cuda", dtype=torch.bfloat16) for _ in range(2))
         copied = device_micros(lambda: other.copy_(big), 11, skipped=1) / 1e6
         multiplied = device_micros(lambda: a @ b, 11, skipped=1) / 1e6
-        return cls(copy=2 * big.numel() / copied, product=2 * 8192**3 / multiplied)
+        many = 2 * int(SUSTAINED_SECONDS / multiplied)
+        sustained = device_micros(lambda: a @ b, many, skipped=many // 2) / 1e6
+        work = 2 * 8192**3
+        return cls(2 * big.numel() / copied, work / multiplied, work / sustained)
 
 
 def device_micros(run: Callable[[], object], repeats: int = 30, *, skipped: int = 5) -> float:

@@ -143,7 +143,7 @@ async def main() -> None:
     results["references"] = references
     if "speculation" in arguments.parts:
         await measure("speculation off", many)
-        for drafts in (7, 3, 15):
+        for drafts in (3, 4, 7, 15):
             name = f"prompt lookup, {drafts} drafts"
             await measure(name, many, speculation="prompt-lookup", draft_tokens=drafts)
         for drafts in (3, 7) if arguments.draft else ():

@@ -155,7 +155,8 @@ async def many(
             assert all(d.new_tokens == NEW for d in done)
             rates.append(count / seconds)
         rate = statistics.median(rates[2:] or rates)
-        floor = count / floor_seconds(lengths[:count], ceilings)
+        floor = count / floor_seconds(lengths[:count], ceilings.product, ceilings.copy)
+        limited = count / floor_seconds(lengths[:count], ceilings.sustained, ceilings.copy)
         found[str(count)] = {
             "sections/s": rate,
             "all": rates,
@@ -163,6 +164,8 @@ async def many(
             "prompt tokens": sum(lengths[:count]),
             "floor sections/s": floor,
             "share of floor": rate / floor,
+            "floor under the power limit, sections/s": limited,
+            "share of that": rate / limited,
         }
         print(count, found[str(count)], flush=True)
     found |= memory(engine)
@@ -170,14 +173,14 @@ async def many(
     return found
 
 
-def floor_seconds(lengths: list[int], ceilings: Ceilings, batch: int = 256) -> float:
-    """Prefill at the matrix rate, then every decode step at the copy rate, nothing overlapped."""
-    prefill = sum(lengths) * FLOP / ceilings.product
+def floor_seconds(lengths: list[int], product: float, copy: float, batch: int = 256) -> float:
+    """Prefill at the rate of a large ``product``, then every decode step at that of a ``copy``, nothing overlapped."""
+    prefill = sum(lengths) * FLOP / product
     decode = 0.0
     for begin in range(0, len(lengths), batch):
         context = sum(lengths[begin : begin + batch])
         rows = len(lengths[begin : begin + batch])
-        decode += sum((WEIGHTS + KV * (context + rows * step)) / ceilings.copy for step in range(NEW))
+        decode += sum((WEIGHTS + KV * (context + rows * step)) / copy for step in range(NEW))
     return prefill + decode
 
 
@@ -394,7 +397,11 @@ async def main() -> None:
         results = json.loads(arguments.out.read_text())
     some = [64, 256]
     ceilings = Ceilings.measure()
-    results["ceilings"] = {"copy GB/s": ceilings.copy / 1e9, "matmul TFLOP/s": ceilings.product / 1e12}
+    results["ceilings"] = {
+        "copy GB/s": ceilings.copy / 1e9,
+        "matmul TFLOP/s": ceilings.product / 1e12,
+        "matmul TFLOP/s after a second": ceilings.sustained / 1e12,
+    }
     torch.cuda.empty_cache()
     parts: dict[str, Any] = {
         "single": lambda: single(folder),
