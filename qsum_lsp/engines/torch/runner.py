@@ -227,10 +227,9 @@ class Runner:
                             return True
                 self._prefills_done = True
             for key in self.warm_up.ready_keys():
-                if not self.steps.captured(key):
-                    with self._on(prefill=False):
-                        self.steps.capture(key)
-                    return True
+                with self._on(prefill=False):
+                    if not self.steps.captured(key) and self.steps.capture(key):
+                        return True
         except RuntimeError as error:  # out of memory is one, like all that the device reports
             if isinstance(error, torch.OutOfMemoryError) and self._stop_plain_records():
                 return True  # and try again

@@ -1,5 +1,6 @@
 """Decode steps for every size of batch: built when needed, captured as CUDA graphs once they are warm."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -77,6 +78,8 @@ class StepLibrary:
             mode = COMPILED_LAYER[compile_mode]
             self._layers = [torch.compile(step, dynamic=False, mode=mode) for step in self._layers]
             self._fast = None
+            _prepare_compiler()
+        self._compiling = threading.Lock()
         self._steps: dict[StepKey, DecodeStep] = {}
         self._graphs: dict[StepKey, torch.cuda.CUDAGraph] = {}
         self._pool: Pool | None = None
@@ -132,10 +135,25 @@ class StepLibrary:
         else:
             graph.replay()
 
-    def capture(self, key: StepKey) -> None:
-        """Record the step for ``key`` as a CUDA graph, once; it must have been rehearsed."""
-        if key in self._graphs or not self.captures:
-            return
+    def capture(self, key: StepKey) -> bool:
+        """Record the step for ``key`` as a CUDA graph, once; it must have been rehearsed.
+
+        False where that must wait, because meanwhile layers run without what was compiled for them.
+        """
+        if self.captured(key):
+            return True
+        if not self._compiles:
+            self._capture(key)
+            return True
+        if not self._compiling.acquire(blocking=False):
+            return False
+        try:
+            self._capture(key)
+        finally:
+            self._compiling.release()
+        return True
+
+    def _capture(self, key: StepKey) -> None:
         step = self.get(key)
         step.rows.fill_(self._state.idle_slot)
         step.run()  # allocates and initialises what a capture may not
@@ -167,8 +185,13 @@ class StepLibrary:
     def rehearse(self, key: StepKey) -> None:
         """Run a step of this size for nobody, so that everything it needs is compiled; any thread may do so."""
         if self._compiles:
-            torch._dynamo.config.recompile_limit = COMPILED_SIZES
-            torch._dynamo.config.accumulated_recompile_limit = COMPILED_SIZES
+            _prepare_compiler()
+            with self._compiling:
+                self._rehearse(key)
+        else:
+            self._rehearse(key)
+
+    def _rehearse(self, key: StepKey) -> None:
         state = DecodeState(key.rows, max(key.context, 64), (), self._state.device)
         self._build(key, state).run()
         if self._state.device.type == "cuda":
@@ -202,3 +225,11 @@ class StepLibrary:
         if not key.optimised:
             layers = [layer.step for layer in model.layers]
         return EagerForward(model, cache, state, context=key.context, layers=layers)
+
+
+def _prepare_compiler() -> None:
+    """Settings of torch.compile, which hold for the thread that makes them."""
+    torch._dynamo.config.recompile_limit = COMPILED_SIZES
+    torch._dynamo.config.accumulated_recompile_limit = COMPILED_SIZES
+    # a compiled layer that is called while another thread compiles runs as it is; else it fails
+    torch._dynamo.config.error_on_nested_fx_trace = False
