@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import torch
 
@@ -31,6 +30,7 @@ from qsum_lsp.engines.torch.runner import Runner
 from qsum_lsp.engines.torch.scheduler import Scheduler
 from qsum_lsp.engines.torch.sequence import FinishReason, RunningSequence
 from qsum_lsp.engines.torch.source import ModelSource
+from qsum_lsp.engines.torch.submission import Finished, Submission
 from qsum_lsp.engines.torch.tokenizer import ChatTokenizer, TextStream
 from qsum_lsp.errors import EngineUnavailable, QsumError
 
@@ -43,43 +43,6 @@ EAGER_SECONDS = 5.0
 """How long compiling waits for a pause in the work; the two share the interpreter and slow each other down."""
 
 
-@dataclass(slots=True, eq=False)
-class _Submission:
-    """One call of ``generate`` on its way to the engine's thread and back."""
-
-    request: GenerationRequest
-    on_text: OnText | None
-    loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[Completion]
-    submitted: float
-    outbox: Outbox
-    sequence: RunningSequence | None = None
-
-    def resolve(self, outcome: Completion | BaseException) -> None:
-        """Have the event loop told the outcome."""
-
-        def deliver() -> None:
-            if self.future.done():
-                return
-            if isinstance(outcome, BaseException):
-                self.future.set_exception(outcome)
-            else:
-                self.future.set_result(outcome)
-
-        self.outbox.add(self.loop, deliver)
-
-
-@dataclass(frozen=True, slots=True)
-class _Finished:
-    """An answer whose tokens are there and whose text is not."""
-
-    submission: _Submission
-    sequence: RunningSequence
-    reason: FinishReason
-    prompt_tokens: int
-    seconds: float
-
-
 Command = Callable[[], None]
 
 
@@ -90,9 +53,9 @@ class TorchEngine:
         self.options = options
         self._source = ModelSource.find(options.model)
         self._identity = identity_of(options)
-        self._inbox: queue.SimpleQueue[_Submission | Command | None] = queue.SimpleQueue()
-        self._unread: list[tuple[int, int, _Submission]] = []
-        self._finished: list[_Finished] = []
+        self._inbox: queue.SimpleQueue[Submission | Command | None] = queue.SimpleQueue()
+        self._unread: list[tuple[int, int, Submission]] = []
+        self._finished: list[Finished] = []
         self._outbox = Outbox()
         self._order = itertools.count()
         self._thread: threading.Thread | None = None
@@ -153,9 +116,8 @@ class TorchEngine:
         """See Engine."""
         self._start()
         loop = asyncio.get_running_loop()
-        submission = _Submission(
-            request, on_text, loop, loop.create_future(), time.perf_counter(), self._outbox
-        )
+        future: asyncio.Future[Completion] = loop.create_future()
+        submission = Submission(request, on_text, loop, future, time.perf_counter(), self._outbox)
         self._inbox.put(submission)
         try:
             return await submission.future
@@ -239,7 +201,7 @@ class TorchEngine:
                 self._stop()
                 return
             for command in commands:
-                if isinstance(command, _Submission):
+                if isinstance(command, Submission):
                     heapq.heappush(self._unread, (command.request.priority, next(self._order), command))
                 elif command is not None:
                     command()
@@ -269,9 +231,9 @@ class TorchEngine:
             self._failure = EngineUnavailable(f"The torch engine failed: {error}")
             scheduler.abandon(EngineFailed(str(error)))
 
-    def _take(self, patience: float | None) -> list["_Submission | Command | None"]:
+    def _take(self, patience: float | None) -> list["Submission | Command | None"]:
         """All commands that are there; waits ``patience`` seconds for the first, for ever where that is None."""
-        commands: list[_Submission | Command | None] = []
+        commands: list[Submission | Command | None] = []
         try:
             commands.append(self._inbox.get(block=patience != 0.0, timeout=patience or None))
             while True:
@@ -288,7 +250,7 @@ class TorchEngine:
         enough = max(READ_AT_ONCE, self.options.max_batch // 4)
         if scheduler is not None and self._failure is None and scheduler.waiting >= enough:
             return
-        submissions: list[_Submission] = []
+        submissions: list[Submission] = []
         while self._unread and len(submissions) < READ_AT_ONCE:
             submission = heapq.heappop(self._unread)[2]
             if not submission.future.cancelled():
@@ -306,15 +268,7 @@ class TorchEngine:
         if finished and self._loaded is not None:
             texts = self._loaded.tokenizer.decode_many([each.sequence.answer for each in finished])
             for each, text in zip(finished, texts, strict=True):
-                each.submission.resolve(
-                    Completion(
-                        text=text,
-                        finish_reason=each.reason,
-                        prompt_tokens=each.prompt_tokens,
-                        new_tokens=len(each.sequence.answer),
-                        seconds=each.seconds,
-                    )
-                )
+                each.submission.resolve(each.completion(text))
         self._outbox.send()
 
     def _begin_warm_up(self) -> None:
@@ -331,7 +285,7 @@ class TorchEngine:
         self._unread.clear()
         while not self._inbox.empty():
             command = self._inbox.get()
-            if isinstance(command, _Submission):
+            if isinstance(command, Submission):
                 command.resolve(error)
             elif command is not None:
                 command()
@@ -348,7 +302,7 @@ class TorchEngine:
         if torch.cuda.is_initialized():
             torch.cuda.empty_cache()
 
-    def _submit(self, submission: _Submission, prompt: list[int] | EngineFailed) -> None:
+    def _submit(self, submission: Submission, prompt: list[int] | EngineFailed) -> None:
         loaded, scheduler = self._loaded, self._scheduler
         if self._failure is not None or loaded is None or scheduler is None:
             submission.resolve(self._failure or EngineUnavailable("The torch engine was closed."))
@@ -372,16 +326,16 @@ class TorchEngine:
         started = time.perf_counter()
 
         def on_tokens(tokens: list[int]) -> None:
-            if stream is not None and submission.on_text is not None:
+            if stream is not None:
                 piece = stream.add(tokens)
                 if piece:
-                    self._outbox.add(submission.loop, lambda: submission.on_text(piece))  # type: ignore[misc]
+                    submission.show(piece)
 
         def on_finish(reason: FinishReason) -> None:
             now = time.perf_counter()
             self._speed = len(sequence.answer) / max(now - started, 1e-6)
             seconds = now - submission.submitted
-            self._finished.append(_Finished(submission, sequence, reason, len(prompt), seconds))
+            self._finished.append(Finished(submission, sequence, reason, len(prompt), seconds))
 
         sequence = RunningSequence(
             prompt=prompt,
@@ -394,6 +348,6 @@ class TorchEngine:
         submission.sequence = sequence
         scheduler.submit(sequence)
 
-    def _cancel(self, submission: _Submission) -> None:
+    def _cancel(self, submission: Submission) -> None:
         if submission.sequence is not None and self._scheduler is not None:
             self._scheduler.cancel(submission.sequence)
