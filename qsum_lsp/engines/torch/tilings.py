@@ -72,5 +72,5 @@ def choose_attention(m: int, pairs: int) -> AttentionCut:
     """The cut for ``m`` tokens in ``pairs`` pairs of a row and a key head; up to FEW_ROWS tokens always the same."""
     if m <= FEW_ROWS:
         return AttentionCut(block=32, splits=32, warps=4)
-    # enough programs for all multiprocessors at any batch, and small ones, so that none is left for the end
-    return AttentionCut(block=64, splits=max(2, min(8, power_of_two(512 // pairs))), warps=4, stages=3)
+    # enough programs for all multiprocessors at any batch; a long context is divided among them
+    return AttentionCut(block=64, splits=max(1, min(8, power_of_two(512 // pairs))), warps=4, stages=3)
