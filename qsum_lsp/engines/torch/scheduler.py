@@ -95,10 +95,11 @@ class Scheduler:
     def abandon(self, error: EngineFailed) -> None:
         """Fail everything, because the device failed."""
         held = [entry[2] for entry in self._waiting] + self._prefilling + self._decoding
+        held += [s for _, sequences in (*self._prefills, *self._steps) for s in sequences if not s.over]
         self._waiting.clear()
         self._prefills.clear()
         self._steps.clear()
-        for sequence in held:
+        for sequence in dict.fromkeys(held):
             sequence.flights = 0
             self._end(sequence)
             sequence.on_failure(error)

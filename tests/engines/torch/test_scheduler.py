@@ -1,10 +1,10 @@
 """Which work is launched when, on a device that only notes it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
-from qsum_lsp.engines.protocol import Priority
+from qsum_lsp.engines.protocol import EngineFailed, Priority
 from qsum_lsp.engines.torch.executor import PrefillPart
 from qsum_lsp.engines.torch.scheduler import Scheduler
 from qsum_lsp.engines.torch.sequence import RunningSequence
@@ -57,8 +57,10 @@ class Device:
         pass
 
 
-def run(priorities: list[Priority]) -> tuple[Device, list[list[int]]]:
-    """Prompts of 30 tokens, two of which fill a prefill, until all are answered."""
+def submitted(
+    priorities: list[Priority], on_failure: Callable[[EngineFailed], None]
+) -> tuple[Device, Scheduler, list[RunningSequence]]:
+    """Prompts of 30 tokens, two of which fill a prefill."""
     device = Device()
     scheduler = Scheduler(device, stops=[STOP], max_batch=8, prefill_tokens=60, speculative_batch=0)  # type: ignore[arg-type]
     sequences = []
@@ -69,10 +71,16 @@ def run(priorities: list[Priority]) -> tuple[Device, list[list[int]]]:
             priority=priority,
             on_tokens=lambda _: None,
             on_finish=lambda _: None,
-            on_failure=lambda error: pytest.fail(str(error)),
+            on_failure=on_failure,
         )
         sequences.append(sequence)
         scheduler.submit(sequence)
+    return device, scheduler, sequences
+
+
+def run(priorities: list[Priority]) -> tuple[Device, list[list[int]]]:
+    """Until all are answered."""
+    device, scheduler, sequences = submitted(priorities, lambda error: pytest.fail(str(error)))
     while not scheduler.idle:
         if not scheduler.launch():
             scheduler.land()
@@ -92,3 +100,26 @@ def test_who_waits_for_a_first_word_does_not_wait_for_the_others() -> None:
     assert device.before_first_step < 3
     assert device.steps[0] == 2
     assert answers == [[WORD] * NEW] * 6
+
+
+@pytest.mark.parametrize("turns", range(8))
+def test_when_the_device_fails_all_are_told_once(turns: int) -> None:
+    told: list[EngineFailed] = []
+    _, scheduler, sequences = submitted([Priority.HOVER] * 6, told.append)
+    for _ in range(turns):
+        if not scheduler.launch():
+            scheduler.land()
+    ended = [sequence for sequence in sequences if sequence.over]
+    scheduler.abandon(EngineFailed("The device failed."))
+    assert len(told) + len(ended) == 6
+    assert scheduler.idle
+
+
+def test_who_gave_up_is_not_told() -> None:
+    told: list[EngineFailed] = []
+    _, scheduler, sequences = submitted([Priority.HOVER] * 6, told.append)
+    scheduler.launch()
+    scheduler.launch()
+    scheduler.cancel(sequences[0])
+    scheduler.abandon(EngineFailed("The device failed."))
+    assert len(told) == 5
