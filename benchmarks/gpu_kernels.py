@@ -179,7 +179,7 @@ class Bench:
 
         fast.choose_tiling = choose  # type: ignore[assignment]
         if "attention" in chosen:
-            fast.choose_attention = lambda _m, _pairs: chosen["attention"]
+            fast.choose_attention = lambda *_: chosen["attention"]
         try:
             return fast.FastForward(self.model, self.cache, self.state, batch, queries, dependent=True)
         finally:

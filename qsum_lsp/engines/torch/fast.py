@@ -67,7 +67,7 @@ class FastForward:
         group = shape.heads // shape.kv_heads
         self._few_rows = self.m <= FEW_ROWS
         self._rows_padded = max(16, power_of_two(queries * group))
-        self._cut = choose_attention(self.m, batch * shape.kv_heads)
+        self._cut = choose_attention(self.m, batch * shape.kv_heads, shape.head_dim)
         parts = self.m * power_of_two(group) if self._few_rows else batch * self._rows_padded
         self.buffers = Workspace(model, self.m, parts=parts * shape.kv_heads * self._cut.splits)
         self._pdl = {"launch_pdl": True} if dependent else {}

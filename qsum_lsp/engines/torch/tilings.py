@@ -68,9 +68,12 @@ class AttentionCut:
     stages: int = 2
 
 
-def choose_attention(m: int, pairs: int) -> AttentionCut:
+def choose_attention(m: int, pairs: int, head_dim: int) -> AttentionCut:
     """The cut for ``m`` tokens in ``pairs`` pairs of a row and a key head; up to FEW_ROWS tokens always the same."""
     if m <= FEW_ROWS:
         return AttentionCut(block=32, splits=32, warps=4)
     # enough programs for all multiprocessors at any batch; a long context is divided among them
-    return AttentionCut(block=64, splits=max(1, min(8, power_of_two(512 // pairs))), warps=4, stages=3)
+    splits = max(1, min(8, power_of_two(512 // pairs)))
+    if splits == 1 and head_dim <= 128:  # for larger heads many GPUs have too little shared memory
+        return AttentionCut(block=128, splits=1, warps=4, stages=2)
+    return AttentionCut(block=64, splits=splits, warps=4, stages=3)

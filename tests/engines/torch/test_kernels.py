@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from qsum_lsp.engines.torch.tilings import FEW_ROWS, choose_attention
 from tests.engines.torch.tiny import save_model
 
 pytest.importorskip("triton", reason="Triton exists for Linux only")
@@ -41,6 +42,16 @@ def test_drafts(tmp_path: Path) -> None:
 
 def test_products_and_activation_in_one_kernel() -> None:
     interpret("gate-up")
+
+
+def test_few_tokens_are_cut_alike_and_many_make_enough_programs() -> None:
+    assert len({choose_attention(m, 2 * m, 128) for m in range(1, FEW_ROWS + 1)}) == 1
+    for pairs in (32, 128, 256, 512, 2048):
+        for head_dim in (64, 128, 256):
+            cut = choose_attention(pairs // 2, pairs, head_dim)
+            assert pairs * cut.splits >= 256
+            # a block of keys and values at a time is in shared memory, of which all GPUs have 99 KiB
+            assert cut.block * head_dim * 4 <= 90 * 1024
 
 
 def interpret(*arguments: str) -> None:
