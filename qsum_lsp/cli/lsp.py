@@ -19,4 +19,9 @@ def lsp(stdio: bool, tcp: bool, ws: bool, host: str, port: int) -> int:
         raise click.UsageError("--stdio, --tcp and --ws exclude each other.")
     from qsum_lsp.lsp.serving import serve
 
-    return serve("tcp" if tcp else "ws" if ws else "stdio", host=host, port=port)
+    exit_code = serve("tcp" if tcp else "ws" if ws else "stdio", host=host, port=port)
+    if exit_code:
+        from qsum_lsp.cli.terminal import leave_stdout
+
+        leave_stdout()  # the client may have gone in the middle of an answer
+    return exit_code

@@ -1,7 +1,6 @@
 """The entry point: runs a command, and turns every error into one message and an exit code."""
 
 import logging
-import os
 import sys
 from io import TextIOWrapper
 
@@ -38,7 +37,9 @@ def run(arguments: list[str]) -> int:
         click.echo(f"qsum: {error}", err=True)
         return error.exit_code
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing more to say at exit
+        from qsum_lsp.cli.terminal import leave_stdout
+
+        leave_stdout()
         return 0
     except Exception:
         logging.getLogger(__name__).exception("internal error in: qsum %s", arguments[:1])

@@ -20,7 +20,7 @@ from qsum_lsp.document.block_state import Container, Leaf, PositionState
 _BLOCK_TAGS = sorted({*BLOCK_TAGS, "search"} - {"source", "meta"})  # the list of 0.31.2; mistune's is older
 _ATTRIBUTE = (
     r"[ \t]++[A-Za-z_:][A-Za-z0-9_.:-]*+"
-    r"""(?:[ \t]*+=[ \t]*+(?:[^ \t\n"'=<>`]++|'[^'\n]*+'|"[^"\n]*+"))?+"""
+    r"""(?>(?:[ \t]*+=[ \t]*+(?:[^ \t\n"'=<>`]++|'[^'\n]*+'|"[^"\n]*+"))?)"""
 )
 _HTML_END: dict[str, str | re.Pattern[str]] = {
     "!--": "-->",
@@ -57,7 +57,7 @@ class PositionParser(BlockParser):
             rf"|/?(?i:{'|'.join(_BLOCK_TAGS)})(?=[ \t]|/?>|$))"
         ),
         "block_html": (
-            rf"<(?:{HTML_TAGNAME}(?:{_ATTRIBUTE})*+[ \t]*+/?|/{HTML_TAGNAME}[ \t]*+)>[ \t]*+$"  # one whole tag
+            rf"<(?:{HTML_TAGNAME}(?>(?:{_ATTRIBUTE})*)[ \t]*+/?|/{HTML_TAGNAME}[ \t]*+)>[ \t]*+$"  # one whole tag
         ),
         "setex_heading": r"(?P<setext_1>=++|-++)[ \t]*+$",
         "thematic_break": r"(?P<break_1>[-_*])(?:[ \t]*+(?P=break_1)){2}",
@@ -66,7 +66,7 @@ class PositionParser(BlockParser):
 
     STARTERS = frozenset("#>`~<=-*+_0123456789")
     """What a rule's pattern can begin with."""
-    PLAIN_LINES = re.compile(r"(?:[^\s#>`~<=\-*+_0-9][^\n]*+(?:\n|\Z))++")
+    PLAIN_LINES = re.compile(r"(?>(?:[^\s#>`~<=\-*+_0-9][^\n]*+(?:\n|\Z))+)")
     """Lines that begin with anything else."""
 
     def __init__(self) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from mistune.helpers import parse_link_href, parse_link_title, unescape_char
 from mistune.util import escape_url, unikey
 
-_LABEL = re.compile(r"[ \t]*+\[((?:[^\\\[\]]|\\.){0,999}+)\]:", re.DOTALL)
+_LABEL = re.compile(r"[ \t]*+\[((?>(?:[^\\\[\]]|\\.){0,999}))\]:", re.DOTALL)
 _LINE_REST = re.compile(r"[ \t]*+(?:\n|\Z)")
 
 

@@ -56,13 +56,13 @@ _YAML_OPEN = re.compile("---" + _END)
 _YAML_CLOSE = re.compile(_LINE_START + r"(?:---|\.\.\.)" + _END)
 _TOML_OPEN = re.compile(r"\+\+\+" + _END)
 _TOML_CLOSE = re.compile(_LINE_START + r"\+\+\+" + _END)
-_YAML_SKIPPED = re.compile(r"(?:[ \t]*+(?:#[^\r\n]*+)?(?:\r\n?|\n))*+")
+_YAML_SKIPPED = re.compile(r"(?>(?:[ \t]*+(?:#[^\r\n]*+)?(?:\r\n?|\n))*)")
 _YAML_MAPPING = re.compile(
-    r"""(?:"(?:[^"\\\r\n]|\\[^\r\n])*+"|'(?:[^'\r\n]|'')*+'|[^\s"'#\[\]{},>|%@`*&!-][^\r\n]*?|-[^\s-][^\r\n]*?)"""
+    r"""(?:"(?>(?:[^"\\\r\n]|\\[^\r\n])*)"|'(?>(?:[^'\r\n]|'')*)'|[^\s"'#\[\]{},>|%@`*&!-][^\r\n]*?|-[^\s-][^\r\n]*?)"""
     r""":(?=\s|\Z)|\?[ \t]|[!&][^\s]|\{(?![{%])"""
 )
 _JSON_OPEN = re.compile(r'\{\s*+["}]')
-_JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"?|[{}]', re.DOTALL)
+_JSON_TOKEN = re.compile(r'"(?>(?:[^"\\]|\\.)*)"?|[{}]', re.DOTALL)
 _REST_OF_LINE = re.compile(_END)
 _LINE_END = re.compile(r"\r\n?|\n")
 

@@ -13,24 +13,24 @@ from qsum_lsp.document.block_parser import PositionParser
 from qsum_lsp.document.block_state import Container, Leaf, PositionState
 
 # No tag holds the opening of another of its kind, so each is looked at once and time stays linear.
-_BRACES = r"\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*+\})*+\})*+\}"
-_ATTRIBUTE = rf"""[\w.:@-]++(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|{_BRACES}|[^\s"'=<>`{{]++))?+|{_BRACES}"""
+_BRACES = r"\{(?>(?:[^{}]|\{(?>(?:[^{}]|\{[^{}]*+\})*)\})*)\}"
+_ATTRIBUTE = rf"""[\w.:@-]++(?>(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|{_BRACES}|[^\s"'=<>`{{]++))?)|{_BRACES}"""
 _TAGS = re.compile(
     r"(?P<kept>\\.)"
-    r"|\{%-?\s*+comment\s*+-?%\}(?:[^{]|\{(?!%))*+\{%-?\s*+endcomment\s*+-?%\}"
-    r"|\{\{[<%](?:[^%>{]|[%>](?!\}\})|\{(?!\{))*+[%>]\}\}"
-    r"|\{\{-?\s*+site\.data\.(?:\w++\.)*+(?P<datum>\w++)\s*+-?\}\}"
-    r"|\{\{(?:[^{}]|\}(?!\})|\{(?!\{))*+\}\}"
-    r"|\{%(?:[^%{]|%(?!\})|\{(?!%))*+%\}"
-    r"|\{/\*(?:[^*{]|\*(?!/)|\{(?!/\*))*+\*/\}"
+    r"|\{%-?\s*+comment\s*+-?%\}(?>(?:[^{]|\{(?!%))*)\{%-?\s*+endcomment\s*+-?%\}"
+    r"|\{\{[<%](?>(?:[^%>{]|[%>](?!\}\})|\{(?!\{))*)[%>]\}\}"
+    r"|\{\{-?\s*+site\.data\.(?>(?:\w++\.)*)(?P<datum>\w++)\s*+-?\}\}"
+    r"|\{\{(?>(?:[^{}]|\}(?!\})|\{(?!\{))*)\}\}"
+    r"|\{%(?>(?:[^%{]|%(?!\})|\{(?!%))*)%\}"
+    r"|\{/\*(?>(?:[^*{]|\*(?!/)|\{(?!/\*))*)\*/\}"
     r"|\{:[^{}\n]*+\}"
     r"|(?P<space><br\s*+/?>)"
-    rf"|<(?:/?[A-Za-z][\w.:-]*+(?:\s++(?:{_ATTRIBUTE}))*+\s*+/?)?>"
+    rf"|<(?:/?[A-Za-z][\w.:-]*+(?>(?:\s++(?:{_ATTRIBUTE}))*)\s*+/?)?>"
     r"|(?<![\w\]])\[(?P<text>[^\[\]]++)\]\[[^\[\]]*+\]",  # a reference defined elsewhere in the page
     re.DOTALL,
 )
 _FENCE_LINE = re.compile(
-    r"^[ \t]*+:{3,}+[ \t]*+(?:\{[^{}\n]*+\}|[\w-]++)?+[ \t]*+\[?([^\[\]{}\n]*+)[^\n]*+$", re.MULTILINE
+    r"^[ \t]*+:{3,}+[ \t]*+(?>(?:\{[^{}\n]*+\}|[\w-]++)?)[ \t]*+\[?([^\[\]{}\n]*+)[^\n]*+$", re.MULTILINE
 )
 _GO_ON = tuple(",;:(-/'’")  # what stands beside a word of a sentence
 _BACKTICKS = re.compile(r"`++")
@@ -99,7 +99,7 @@ class SiteParser(PositionParser):
         **PositionParser.SPECIFICATION,
     }
     STARTERS = PositionParser.STARTERS | frozenset("!?")
-    PLAIN_LINES = re.compile(r"(?:[^\s#>`~<=\-*+_0-9!?][^\n]*+(?:\n|\Z))++")
+    PLAIN_LINES = re.compile(r"(?>(?:[^\s#>`~<=\-*+_0-9!?][^\n]*+(?:\n|\Z))+)")
 
     def parse_mkdocs_block(self, m: Match[str], state: PositionState) -> int:
         """Open a container; its title is a paragraph."""
