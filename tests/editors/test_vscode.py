@@ -135,9 +135,17 @@ def test_view_is_used_with_the_keyboard(code: VSCode) -> None:
     rows = code.page.locator(".pane-body .monaco-list-row[aria-level]")
     expect(rows).to_have_count(5)
     expect(code.page.locator(".pane-body .monaco-list:focus")).to_have_count(1)
-    for row, key in enumerate(("Home", "ArrowDown", "ArrowDown", "ArrowDown")):
-        code.page.keyboard.press(key)
-        expect(rows.nth(row)).to_have_class(re.compile("focused"))
+
+    def walked() -> bool:
+        for row, key in enumerate(("Home", "ArrowDown", "ArrowDown", "ArrowDown")):
+            code.page.keyboard.press(key)
+            try:
+                expect(rows.nth(row)).to_have_class(re.compile("focused"), timeout=2000)
+            except AssertionError:  # the view was drawn anew just then
+                return False
+        return True
+
+    code.wait(walked, "the fourth row")
     expect(rows.nth(3)).to_contain_text("Limits")
     code.page.keyboard.press("Enter")
     code.wait(lambda: code.cursor_line() == "### Limits", "the jump")
