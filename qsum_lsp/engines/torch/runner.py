@@ -227,8 +227,10 @@ class Runner:
                             return True
                 self._prefills_done = True
             for key in self.warm_up.ready_keys():
-                with self._on(prefill=False):
-                    if not self.steps.captured(key) and self.steps.capture(key):
+                if not self.steps.captured(key):
+                    with self._on(prefill=False):
+                        recorded = self.steps.capture(key)
+                    if recorded:
                         return True
         except RuntimeError as error:  # out of memory is one, like all that the device reports
             if isinstance(error, torch.OutOfMemoryError) and self._stop_plain_records():

@@ -1,5 +1,6 @@
 """Decode steps for every size of batch: built when needed, captured as CUDA graphs once they are warm."""
 
+import contextlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -186,16 +187,11 @@ class StepLibrary:
         """Run a step of this size for nobody, so that everything it needs is compiled; any thread may do so."""
         if self._compiles:
             _prepare_compiler()
-            with self._compiling:
-                self._rehearse(key)
-        else:
-            self._rehearse(key)
-
-    def _rehearse(self, key: StepKey) -> None:
-        state = DecodeState(key.rows, max(key.context, 64), (), self._state.device)
-        self._build(key, state).run()
-        if self._state.device.type == "cuda":
-            torch.cuda.current_stream().synchronize()
+        with self._compiling if self._compiles else contextlib.nullcontext():
+            state = DecodeState(key.rows, max(key.context, 64), (), self._state.device)
+            self._build(key, state).run()
+            if self._state.device.type == "cuda":
+                torch.cuda.current_stream().synchronize()
 
     def _build(self, key: StepKey, state: DecodeState) -> DecodeStep:
         drafter: Drafter | None = None

@@ -15,7 +15,7 @@ from qsum_lsp.engines.torch.scheduler import Scheduler
 from qsum_lsp.engines.torch.sequence import FinishReason, RunningSequence
 
 WORD, STOP = 7, 1
-SLOTS, PAGES, CONTEXT = 4, 40, 200
+SLOTS, PAGES = 4, 40
 
 
 @dataclass
