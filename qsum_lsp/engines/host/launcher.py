@@ -36,7 +36,9 @@ class Launcher:
     async def find(self) -> EngineRecord | None:
         """The engine that can be reached now, loaded or still loading."""
         record = self.place.read()
-        return record if record is not None and await _accepts(record) else None
+        if record is None or not await _accepts(record):
+            return None
+        return record if self.place.read() == record else None  # else the next process accepted at its socket
 
     async def ensure(self) -> EngineRecord:
         """The engine, started where it has to be; it may still be loading. Raises EngineUnavailable."""

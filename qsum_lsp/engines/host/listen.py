@@ -96,7 +96,6 @@ class HttpServer(uvicorn.Server):
 
 def unix_listener(path: Path) -> socket.socket:
     """A listening socket that only this user can reach; its folder is private already."""
-    path.unlink(missing_ok=True)  # left by a dead process: the caller holds the running lock
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(os.fspath(path))
     path.chmod(0o600)

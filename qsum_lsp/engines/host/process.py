@@ -77,6 +77,7 @@ class EngineProcess:
             raise self._hosted.failure
 
     def _listen(self) -> None:
+        self._place.remove()  # what a dead process left: its record must not be read as that of our socket
         if self._token is None:
             self._listener = unix_listener(self._place.socket)
             address = f"unix:{self._place.socket}"

@@ -1,0 +1,63 @@
+"""What the launcher takes for the engine while one process follows another."""
+
+import socket
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from qsum_lsp.engines.host import launcher, process
+from qsum_lsp.engines.host.place import EnginePlace, EngineRecord
+from qsum_lsp.engines.host.process import EngineProcess
+from tests.engines.host.engines import Engines
+from tests.scripted_engine import ScriptedEngine
+
+
+@pytest.fixture
+def place(engines: Engines) -> EnginePlace:
+    """The place of an engine that was killed: its record and its socket are still there."""
+    place = EnginePlace("0123456789abcdef")
+    place.prepare()
+    place.write(EngineRecord(pid=1, created=1.0, address=f"unix:{place.socket}"))
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(place.socket))
+    return place
+
+
+async def test_a_socket_is_open_only_after_the_dead_engines_record_is_gone(
+    place: EnginePlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[EngineRecord | None] = []
+
+    def unix_listener(path: Path) -> socket.socket:
+        seen.append(place.read())
+        return open_listener(path)
+
+    open_listener = process.unix_listener
+    monkeypatch.setattr(process, "unix_listener", unix_listener)
+    finder = launcher.Launcher(place, [])
+    assert await finder.find() is None
+    engine_process = EngineProcess(ScriptedEngine(), place, idle_minutes=1)
+    engine_process._listen()
+    with engine_process._listener:
+        found, written = await finder.find(), place.read()
+    place.remove()  # it names this process
+    assert seen == [None]
+    assert found == written is not None
+
+
+async def test_a_record_read_before_the_next_process_listened_is_not_used(
+    place: EnginePlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead = place.read()
+    assert dead is not None
+    started = replace(dead, created=2.0)
+
+    async def accepts(record: EngineRecord) -> bool:
+        place.write(started)  # the next process came between the reading and the connecting
+        return True
+
+    monkeypatch.setattr(launcher, "_accepts", accepts)
+    finder = launcher.Launcher(place, [])
+    assert await finder.find() is None
+    assert await finder.find() == started
