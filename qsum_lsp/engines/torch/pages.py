@@ -25,15 +25,18 @@ class PagePool:
         self._keys: dict[int, tuple[int, tuple[int, ...]]] = {}
         self._serials: dict[int, int] = {}
         self._idle: OrderedDict[int, None] = OrderedDict()
+        self._released: list[Sequence[int]] = []
         self._next_serial = 1
 
     @property
     def available(self) -> int:
         """Pages that could be handed out now."""
+        self._take_in()
         return len(self._free) + len(self._idle)
 
     def match(self, prompt: Sequence[int]) -> list[int]:
         """Held pages with the longest known beginning of ``prompt``, its last token excluded. Release them."""
+        self._take_in()
         pages: list[int] = []
         serial = 0
         for start in range(0, len(prompt) - PAGE_TOKENS, PAGE_TOKENS):
@@ -79,21 +82,30 @@ class PagePool:
             serial = self._serials[known]
 
     def release(self, pages: Sequence[int]) -> None:
-        """Give up one hold on each page."""
-        for page in reversed(pages):  # the end of a prompt is evicted before its beginning
-            self._holders[page] -= 1
-            if self._holders[page] == 0:
-                if page in self._keys:
-                    self._idle[page] = None
-                else:
-                    self._free.append(page)
+        """Give up one hold on each page.
+
+        They are taken in when pages are next asked for: hundreds of answers can end in one step, and are told first.
+        """
+        self._released.append(pages)
 
     def clear(self) -> None:
         """Forget all cached content."""
+        self._take_in()
         for page in list(self._keys):
             self._forget(page)
         self._free.extend(self._idle)
         self._idle.clear()
+
+    def _take_in(self) -> None:
+        released, self._released = self._released, []
+        for pages in released:
+            for page in reversed(pages):  # the end of a prompt is evicted before its beginning
+                self._holders[page] -= 1
+                if self._holders[page] == 0:
+                    if page in self._keys:
+                        self._idle[page] = None
+                    else:
+                        self._free.append(page)
 
     def _forget(self, page: int) -> None:
         key = self._keys.pop(page)
