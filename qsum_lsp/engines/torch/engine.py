@@ -2,14 +2,11 @@
 
 import asyncio
 import gc
-import heapq
-import itertools
 import logging
-import queue
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 
@@ -23,6 +20,7 @@ from qsum_lsp.engines.protocol import (
     RequestTooLong,
 )
 from qsum_lsp.engines.torch.identity import identity_of, loaded_identity
+from qsum_lsp.engines.torch.inbox import Inbox
 from qsum_lsp.engines.torch.loading import Loaded, load
 from qsum_lsp.engines.torch.options import TorchOptions
 from qsum_lsp.engines.torch.outbox import Outbox
@@ -43,9 +41,6 @@ EAGER_SECONDS = 5.0
 """How long compiling waits for a pause in the work; the two share the interpreter and slow each other down."""
 
 
-Command = Callable[[], None]
-
-
 class TorchEngine:
     """Qwen, Llama and other models on PyTorch. Loads with the first request and stays warm until ``aclose``."""
 
@@ -53,17 +48,16 @@ class TorchEngine:
         self.options = options
         self._source = ModelSource.find(options.model)
         self._identity = identity_of(options)
-        self._inbox: queue.SimpleQueue[Submission | Command | None] = queue.SimpleQueue()
-        self._unread: list[tuple[int, int, Submission]] = []
+        self._inbox = Inbox()
         self._finished: list[Finished] = []
         self._outbox = Outbox()
-        self._order = itertools.count()
         self._thread: threading.Thread | None = None
         self._loading = threading.Event()
         self._loaded: Loaded | None = None
         self._scheduler: Scheduler | None = None
         self._failure: QsumError | None = None
         self._closed = False
+        self._ending = False
         self._settled = False
         self._speed: float | None = None
         self._patient_until = 0.0
@@ -100,7 +94,7 @@ class TorchEngine:
             state="ready",
             device=str(loaded.device),
             running=scheduler.running,
-            waiting=scheduler.waiting + len(self._unread),
+            waiting=scheduler.waiting + self._inbox.waiting,
             slots=self.options.max_batch,
             memory_bytes=torch.cuda.memory_reserved(loaded.device) if cuda else None,
             tokens_per_second=self._speed,
@@ -136,7 +130,7 @@ class TorchEngine:
         self._closed = True
         thread = self._thread
         if thread is not None:
-            self._inbox.put(None)
+            self._inbox.put(self._end)
             await asyncio.to_thread(thread.join)
 
     async def _tokenizer(self) -> ChatTokenizer:
@@ -157,6 +151,9 @@ class TorchEngine:
             self._thread.start()
 
     # What follows runs on the engine's thread.
+
+    def _end(self) -> None:
+        self._ending = True
 
     def _run(self) -> None:
         try:
@@ -186,25 +183,22 @@ class TorchEngine:
     def _serve(self) -> None:
         while True:
             scheduler, loaded = self._scheduler, self._loaded
-            busy = bool(self._unread)
+            busy = self._inbox.waiting > 0
             if scheduler is not None and self._failure is None:
                 busy = busy or not scheduler.idle
             if not busy:
                 self._tell()
             if not busy or time.monotonic() > self._patient_until:
                 self._begin_warm_up()
-            if not busy and self._inbox.empty():
+            if not busy and self._inbox.empty:
                 busy = self._record_next()
             # while steps are getting ready the thread looks now and then whether one can be captured
-            commands = self._take(0.0 if busy else 0.05 if self.warming and loaded is not None else None)
-            if None in commands:
+            patience = 0.0 if busy else 0.05 if self.warming and loaded is not None else None
+            for command in self._inbox.receive(patience):
+                command()
+            if self._ending:
                 self._stop()
                 return
-            for command in commands:
-                if isinstance(command, Submission):
-                    heapq.heappush(self._unread, (command.request.priority, next(self._order), command))
-                elif command is not None:
-                    command()
             self._read()
             if scheduler is not None and self._failure is None and not scheduler.idle:
                 self._advance(scheduler)
@@ -231,30 +225,13 @@ class TorchEngine:
             self._failure = EngineUnavailable(f"The torch engine failed: {error}")
             scheduler.abandon(EngineFailed(str(error)))
 
-    def _take(self, patience: float | None) -> list["Submission | Command | None"]:
-        """All commands that are there; waits ``patience`` seconds for the first, for ever where that is None."""
-        commands: list[Submission | Command | None] = []
-        try:
-            commands.append(self._inbox.get(block=patience != 0.0, timeout=patience or None))
-            while True:
-                commands.append(self._inbox.get_nowait())
-        except queue.Empty:
-            return commands
-
     def _read(self) -> None:
-        """Tokenise the most urgent requests, unless the scheduler has enough to choose from.
-
-        Thousands can come at once, and the device would wait while all of them are tokenised.
-        """
+        """Tokenise the most urgent requests, unless the scheduler has enough to choose from."""
         scheduler, loaded = self._scheduler, self._loaded
         enough = max(READ_AT_ONCE, self.options.max_batch // 4)
         if scheduler is not None and self._failure is None and scheduler.waiting >= enough:
             return
-        submissions: list[Submission] = []
-        while self._unread and len(submissions) < READ_AT_ONCE:
-            submission = heapq.heappop(self._unread)[2]
-            if not submission.future.cancelled():
-                submissions.append(submission)
+        submissions = self._inbox.take(READ_AT_ONCE)
         if not submissions:
             return
         prompts: list[list[int] | EngineFailed] = [[] for _ in submissions]
@@ -272,23 +249,17 @@ class TorchEngine:
         self._outbox.send()
 
     def _begin_warm_up(self) -> None:
-        idle = self._inbox.empty() and not self._unread
-        if idle and self._loaded is not None and isinstance(self._loaded.executor, Runner):
+        if self._inbox.empty and self._loaded is not None and isinstance(self._loaded.executor, Runner):
             self._loaded.executor.warm_up.begin()
 
     def _stop(self) -> None:
         error = EngineFailed("The engine was closed.")
         if self._scheduler is not None:
             self._scheduler.abandon(error)
-        for _priority, _order, submission in self._unread:
+        for command in self._inbox.receive(0.0):
+            command()
+        for submission in self._inbox.take(self._inbox.waiting):
             submission.resolve(error)
-        self._unread.clear()
-        while not self._inbox.empty():
-            command = self._inbox.get()
-            if isinstance(command, Submission):
-                command.resolve(error)
-            elif command is not None:
-                command()
         self._tell()
         loaded = self._loaded
         if loaded is not None and isinstance(loaded.executor, Runner):

@@ -99,11 +99,12 @@ async def test_who_waits_is_read_the_most_urgent_first_and_no_more_than_is_neede
     await engine.aclose()
 
 
-async def test_closing_fails_who_was_not_read_yet(qwen: Path) -> None:
+@pytest.mark.parametrize("seconds", [0.0, 0.05], ids=["at once", "a little later"])
+async def test_closing_fails_who_was_not_read_yet(qwen: Path, seconds: float) -> None:
     engine = TorchEngine(options(qwen, max_batch=1))
     await engine.generate(request(words(5, 22), 1))
     many = [asyncio.create_task(engine.generate(request(words(9, n), 200))) for n in range(100)]
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(seconds)
     await engine.aclose()
     done = await asyncio.gather(*many, return_exceptions=True)
     assert sum(isinstance(failure, EngineFailed) for failure in done) > 90
