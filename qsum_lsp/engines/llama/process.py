@@ -16,6 +16,7 @@ from qsum_lsp.errors import EngineUnavailable
 log = logging.getLogger(__name__)
 
 _LOG_LINES_KEPT = 60
+_LOG_SECONDS = 10.0
 
 
 class WorkerProcess:
@@ -78,6 +79,7 @@ class WorkerProcess:
         except ValueError:
             reply = {"error": "the model process ended"}
         if "error" in reply:
+            await asyncio.to_thread(self._log_thread.join, _LOG_SECONDS)  # until the process is gone
             raise EngineUnavailable(self._why_not(str(reply["error"])))
         return reply["url"], reply["device"]
 
@@ -121,7 +123,6 @@ class WorkerProcess:
             log.debug("%s", line)
 
     def _why_not(self, error: str) -> str:
-        self._log_thread.join(timeout=1.0)  # the process is gone: its pipe ends at once
         lines = list(self._lines)
         text = "\n".join(lines)
         path = self._config.model_path

@@ -45,7 +45,7 @@ def main() -> None:
     answer.write(json.dumps(reply) + "\n")
     answer.flush()
     if "error" in reply:
-        os._exit(1)
+        sys.exit(1)  # in the usual way, in which llama.cpp writes the rest of its log: it says why
     threading.Event().wait()
 
 
@@ -81,7 +81,9 @@ def _start(config: WorkerConfig) -> tuple[Any, str]:
 
 
 def _leave_with_parent() -> None:
-    while sys.stdin.buffer.read(1):
+    while os.read(
+        0, 1
+    ):  # the buffer of sys.stdin is locked while it reads, and so could not be closed at the end
         pass
     os._exit(0)  # nothing here needs saving, and llama.cpp's own shutdown waits for what it is decoding
 
