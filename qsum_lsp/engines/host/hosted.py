@@ -45,6 +45,11 @@ class HostedEngine:
         """Whether it loads, or a request runs or waits."""
         return self.state == "loading" or bool(self.scheduler.running or self.scheduler.waiting)
 
+    @property
+    def broken(self) -> bool:
+        """Whether the engine was loaded and has failed for good, as after an error of the device."""
+        return self.state == "ready" and self.engine.status().state == "failed"
+
     async def load(self) -> None:
         """Load by generating one token; then let the requests through, or fail them all."""
         request = GenerationRequest(

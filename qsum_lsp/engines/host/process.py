@@ -38,7 +38,7 @@ class AlreadyRunning(Exception):
 
 
 class EngineProcess:
-    """Serves ``engine`` at ``place`` until it is told to stop, or idle for ``idle_minutes``.
+    """Serves ``engine`` at ``place`` until it is told to stop, idle for ``idle_minutes``, or the engine fails for good.
 
     Idle is: no request runs and no client has a connection open. With ``tcp`` it listens on the loopback
     interface (``port`` 0 for a free one) behind a random token.
@@ -107,6 +107,9 @@ class EngineProcess:
         while not self._stop.is_set() and not serving.done():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), _WATCH_SECONDS)
+            if self._hosted.broken:
+                _log.error("the engine failed: leaving, so that another process can start it")
+                return
             if self._hosted.busy or self._http.connections:
                 last_use = time.monotonic()
             elif time.monotonic() - last_use >= self._idle_seconds:

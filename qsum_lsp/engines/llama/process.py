@@ -79,7 +79,8 @@ class WorkerProcess:
         except ValueError:
             reply = {"error": "the model process ended"}
         if "error" in reply:
-            await asyncio.to_thread(self._log_thread.join, _LOG_SECONDS)  # until the process is gone
+            await asyncio.to_thread(self._log_thread.join, _LOG_SECONDS)
+            await self.ended_within(1.0)  # what it was ended by can be told only then
             raise EngineUnavailable(self._why_not(str(reply["error"])))
         return reply["url"], reply["device"]
 

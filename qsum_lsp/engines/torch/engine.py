@@ -17,6 +17,7 @@ from qsum_lsp.engines.protocol import (
     EngineStatus,
     GenerationRequest,
     OnText,
+    Priority,
     RequestTooLong,
 )
 from qsum_lsp.engines.torch.identity import identity_of, loaded_identity
@@ -51,6 +52,7 @@ class TorchEngine:
         self._inbox = Inbox()
         self._finished: list[Finished] = []
         self._outbox = Outbox()
+        self._unanswered: set[Submission] = set()
         self._thread: threading.Thread | None = None
         self._loading = threading.Event()
         self._loaded: Loaded | None = None
@@ -112,12 +114,15 @@ class TorchEngine:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Completion] = loop.create_future()
         submission = Submission(request, on_text, loop, future, time.perf_counter(), self._outbox)
+        self._unanswered.add(submission)
         self._inbox.put(submission)
         try:
             return await submission.future
         except asyncio.CancelledError:
             self._inbox.put(lambda: self._cancel(submission))
             raise
+        finally:
+            self._unanswered.discard(submission)
 
     async def load(self) -> None:
         """Load the model now. Raises EngineUnavailable."""
@@ -156,6 +161,15 @@ class TorchEngine:
         self._ending = True
 
     def _run(self) -> None:
+        self._load()
+        while not self._ending:
+            try:
+                self._turn()
+            except Exception as error:
+                self._fail(error)
+        self._stop()
+
+    def _load(self) -> None:
         try:
             loaded = load(self.options, self._source, self._identity.context_tokens)
             self._scheduler = Scheduler(
@@ -172,36 +186,52 @@ class TorchEngine:
             if isinstance(loaded.executor, Runner):
                 loaded.executor.ask_for_usual_steps(self.options.speculative_batch)
         except QsumError as error:
-            self._failure = error
+            error.__cause__ = error.__context__ = None  # what was loaded hangs on their frames
+            self._failure = error.with_traceback(None)
         except Exception as error:
             log.exception("The torch engine did not load")
             self._failure = EngineUnavailable(f"{self.options.model} does not load: {error}")
         finally:
             self._loading.set()
-        self._serve()
 
-    def _serve(self) -> None:
-        while True:
-            scheduler, loaded = self._scheduler, self._loaded
-            busy = self._inbox.waiting > 0
-            if scheduler is not None and self._failure is None:
-                busy = busy or not scheduler.idle
-            if not busy:
-                self._tell()
-            if not busy or time.monotonic() > self._patient_until:
-                self._begin_warm_up()
-            if not busy and self._inbox.empty:
-                busy = self._record_next()
-            # while steps are getting ready the thread looks now and then whether one can be captured
-            patience = 0.0 if busy else 0.05 if self.warming and loaded is not None else None
-            for command in self._inbox.receive(patience):
-                command()
-            if self._ending:
-                self._stop()
-                return
-            self._read()
-            if scheduler is not None and self._failure is None and not scheduler.idle:
-                self._advance(scheduler)
+    def _turn(self) -> None:
+        """Take in what has arrived, launch what can be launched, tell what is there."""
+        scheduler = self._scheduler if self._failure is None else None
+        busy = self._inbox.waiting > 0 or (scheduler is not None and not scheduler.idle)
+        if not busy:
+            self._tell()
+        if scheduler is not None and (not busy or time.monotonic() > self._patient_until):
+            self._begin_warm_up()
+        if scheduler is not None and not busy and self._inbox.empty:
+            busy = self._record_next()
+        # while steps are getting ready the thread looks now and then whether one can be captured
+        patience = 0.0 if busy else 0.05 if scheduler is not None and self.warming else None
+        for command in self._inbox.receive(patience):
+            command()
+        if self._ending:
+            return
+        self._read()
+        if scheduler is not None and not scheduler.idle:
+            self._advance(scheduler)
+
+    def _fail(self, error: Exception) -> None:
+        log.exception("The torch engine failed")
+        reason = (str(error) or type(error).__name__).splitlines()[
+            0
+        ]  # CUDA's errors go on with advice to programmers
+        self._failure = EngineUnavailable(
+            f"The torch engine failed: {reason}. Another process can start it again; where the shared engine is off, "
+            "that takes a restart of this program."
+        )
+        self._give_up(EngineFailed(reason))
+
+    def _give_up(self, error: EngineFailed) -> None:
+        """Tell all who wait for an answer, wherever their requests are."""
+        if self._scheduler is not None:
+            self._scheduler.abandon(error)
+        for submission in list(self._unanswered):
+            submission.resolve(error)
+        self._outbox.send()
 
     def _record_next(self) -> bool:
         """Record one step or prefill that is ready for it; False where nothing is left to do by now."""
@@ -215,21 +245,16 @@ class TorchEngine:
         return False
 
     def _advance(self, scheduler: Scheduler) -> None:
-        try:
-            could_launch_more = scheduler.launch()
-            self._tell()  # while the device works
-            if not could_launch_more:
-                scheduler.land()
-        except Exception as error:
-            log.exception("The torch engine failed")
-            self._failure = EngineUnavailable(f"The torch engine failed: {error}")
-            scheduler.abandon(EngineFailed(str(error)))
+        could_launch_more = scheduler.launch()
+        self._tell()  # while the device works
+        if not could_launch_more:
+            scheduler.land()
 
     def _read(self) -> None:
-        """Tokenise the most urgent requests, unless the scheduler has enough to choose from."""
+        """Tokenise the most urgent requests, unless the scheduler has enough to choose from, of none less urgent."""
         scheduler, loaded = self._scheduler, self._loaded
         enough = max(READ_AT_ONCE, self.options.max_batch // 4)
-        if scheduler is not None and self._failure is None and scheduler.waiting >= enough:
+        if scheduler is not None and scheduler.waiting >= enough and self._inbox.priority == Priority.BATCH:
             return
         submissions = self._inbox.take(READ_AT_ONCE)
         if not submissions:
@@ -253,14 +278,8 @@ class TorchEngine:
             self._loaded.executor.warm_up.begin()
 
     def _stop(self) -> None:
-        error = EngineFailed("The engine was closed.")
-        if self._scheduler is not None:
-            self._scheduler.abandon(error)
-        for command in self._inbox.receive(0.0):
-            command()
-        for submission in self._inbox.take(self._inbox.waiting):
-            submission.resolve(error)
         self._tell()
+        self._give_up(EngineFailed("The engine was closed."))
         loaded = self._loaded
         if loaded is not None and isinstance(loaded.executor, Runner):
             loaded.executor.close()

@@ -33,6 +33,7 @@ class TransformersRunner:
         self.model = self.model.to(device).eval()
         self._caches: dict[int, Any] = {}
         self._last: dict[int, int] = {}
+        self._stepped: dict[int, int] = {}
 
     @torch.inference_mode()
     def prefill(self, parts: Sequence[PrefillPart]) -> Pending:
@@ -49,7 +50,10 @@ class TransformersRunner:
     @torch.inference_mode()
     def step(self, sequences: Sequence[RunningSequence], *, drafts: int) -> Pending:  # noqa: ARG002 - this executor drafts nothing
         """See Executor; ``drafts`` is always 0."""
-        rows = [[1, self._forward(s.slot, [self._last[s.slot]])] for s in sequences]
+        for slot in (s.slot for s in sequences):
+            if slot not in self._stepped:  # else the step before failed at a later row
+                self._stepped[slot] = self._forward(slot, [self._last[slot]])
+        rows = [[1, self._stepped.pop(s.slot)] for s in sequences]
         return Pending(torch.tensor(rows, dtype=torch.int32))
 
     def _forward(self, slot: int, tokens: Sequence[int]) -> int:
@@ -70,6 +74,7 @@ class TransformersRunner:
         """Drop the sequence's cache."""
         self._caches.pop(sequence.slot, None)
         self._last.pop(sequence.slot, None)
+        self._stepped.pop(sequence.slot, None)
 
     def free_memory(self) -> None:
         """Empty PyTorch's cache of freed blocks."""

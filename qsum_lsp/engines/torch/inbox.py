@@ -5,6 +5,7 @@ import itertools
 import queue
 from collections.abc import Callable
 
+from qsum_lsp.engines.protocol import Priority
 from qsum_lsp.engines.torch.submission import Submission
 
 Command = Callable[[], None]
@@ -29,6 +30,11 @@ class Inbox:
     def waiting(self) -> int:
         """Requests that were sorted in and not taken yet."""
         return len(self._unread)
+
+    @property
+    def priority(self) -> Priority | None:
+        """That of the most urgent request, where one is here."""
+        return self._unread[0][2].request.priority if self._unread else None
 
     @property
     def empty(self) -> bool:

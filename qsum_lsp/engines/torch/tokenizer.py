@@ -53,7 +53,7 @@ class ChatTokenizer:
     def encode_chats(self, chats: Sequence[Sequence[Message]]) -> list[list[int] | EngineFailed]:
         """Ids of whole prompts, ready for the answer; a thinking model is told not to think.
 
-        In place of a chat that the template refuses stands its failure.
+        In place of a chat that the template refuses, or whose text is no Unicode, stands its failure.
         """
         found: list[list[int] | EngineFailed] = []
         texts: list[str] = []
@@ -63,7 +63,10 @@ class ChatTokenizer:
                 text = self._template.render(
                     messages=chat, add_generation_prompt=True, enable_thinking=False, **self._special
                 )
-            except TemplateError as error:
+                text.encode()
+            except UnicodeEncodeError as error:
+                found.append(EngineFailed(f"The text is not valid Unicode: {error}"))
+            except Exception as error:  # a template is a program, and fails in any way
                 found.append(EngineFailed(f"The model's chat template refuses the messages: {error}"))
             else:
                 found.append([])

@@ -32,6 +32,7 @@ class WarmUp:
         self._queue: queue.SimpleQueue[StepKey | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="qsum-warm-up", daemon=True)
         self._started = False
+        self._closing = False
         self.failure: str | None = None
         self.prefill_ready = False
 
@@ -77,12 +78,13 @@ class WarmUp:
 
     def close(self) -> None:
         """Stop after the step under way."""
+        self._closing = True
         self._queue.put(None)
         if self._started:
             self._thread.join()
 
     def _work(self) -> None:
-        while (key := self._queue.get()) is not None:
+        while (key := self._queue.get()) is not None and not self._closing:
             try:
                 self._compile(key)
             except Exception as error:  # a compiler can fail in any way, and once only

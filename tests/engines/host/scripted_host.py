@@ -9,6 +9,7 @@ import asyncio
 import os
 import sys
 import time
+from dataclasses import replace
 
 from qsum_lsp import home
 from qsum_lsp.engines.host.launcher import ALREADY_RUNNING, Launcher
@@ -19,6 +20,7 @@ from qsum_lsp.engines.protocol import (
     Completion,
     EngineFailed,
     EngineIdentity,
+    EngineStatus,
     GenerationRequest,
     OnText,
     RequestTooLong,
@@ -37,6 +39,10 @@ class LoadingEngine(ScriptedEngine):
         self._load_seconds = load_seconds
         self._failure = failure
         self._loaded = False
+        self._broken = False
+
+    def status(self) -> EngineStatus:
+        return replace(super().status(), state="failed" if self._broken else "ready")
 
     async def generate(self, request: GenerationRequest, *, on_text: OnText | None = None) -> Completion:
         if not self._loaded:
@@ -48,6 +54,9 @@ class LoadingEngine(ScriptedEngine):
             with (home.home() / "loaded").open("a") as loaded:
                 loaded.write(f"{time.time()}\n")
             self._loaded = True
+        if request.source == "break":
+            self._broken = True
+            raise EngineUnavailable("as the script says")
         if request.source.startswith("block"):
             time.sleep(float(request.source.split()[1]))  # noqa: ASYNC251 — an engine that hangs
         return await super().generate(request, on_text=on_text)

@@ -159,6 +159,21 @@ async def test_a_request_that_kills_the_engine_fails_after_its_repetition(engine
     await engine.aclose()
 
 
+async def test_an_engine_that_failed_makes_room_for_another(engines: Engines) -> None:
+    engine = client(NAME)
+    assert (await engine.generate(ask())).text == "alpha beta gamma."
+    with pytest.raises(EngineUnavailable, match="as the script says"):
+        await engine.generate(ask("break"))
+    async with asyncio.timeout(20):
+        while engines.alive():  # noqa: ASYNC110 — another process
+            await asyncio.sleep(0.05)
+    other = client(NAME)
+    assert (await other.generate(ask())).text == "alpha beta gamma."
+    assert len(engines.loads()) == 2
+    for each in (engine, other):
+        await each.aclose()
+
+
 async def test_a_hanging_engine_is_ended_and_replaced(
     engines: Engines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
