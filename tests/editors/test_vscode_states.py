@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 import platformdirs
+import pytest
 from playwright.sync_api import expect
 
 from tests.editors.conftest import EXTENSION
@@ -140,8 +141,9 @@ def python_with_qsum(folder: Path, vsix: Path) -> Path:
     return python
 
 
+@pytest.mark.parametrize("first", ["without", "removed"])
 def test_selected_python_environment_is_used(
-    vscode_version: str, tmp_path: Path, vsix: Path, model: ScriptedServer
+    vscode_version: str, tmp_path: Path, vsix: Path, model: ScriptedServer, first: str
 ) -> None:
     workspace = write_workspace(tmp_path / "pages", "page.md", url=model.url)
     with_qsum = python_with_qsum(tmp_path / "with", vsix)
@@ -152,7 +154,7 @@ def test_selected_python_environment_is_used(
         tmp_path / "scratch",
         vsix,
         environment=only_system_programs(tmp_path),
-        settings={"python.defaultInterpreterPath": str(tmp_path / "without/bin/python")},
+        settings={"python.defaultInterpreterPath": str(tmp_path / first / "bin/python")},
         beside=[PYTHON_EXTENSION],
     ) as code:
         code.open("page.md")

@@ -12,10 +12,14 @@ export async function selectedPython(): Promise<string | undefined> {
     return undefined;
   }
   const resource = vscode.workspace.workspaceFolders?.[0]?.uri;
-  const environment = await python.environments.resolveEnvironment(
-    python.environments.getActiveEnvironmentPath(resource),
-  );
-  return environment?.executable.uri?.fsPath;
+  try {
+    const environment = await python.environments.resolveEnvironment(
+      python.environments.getActiveEnvironmentPath(resource),
+    );
+    return environment?.executable.uri?.fsPath;
+  } catch {
+    return undefined; // the environment is gone or broken: qsum may be elsewhere
+  }
 }
 
 /** Calls `changed` when another interpreter is selected. */

@@ -1,5 +1,6 @@
 // Speaks for the Python extension, which is in no package registry: the part of its API that tells which
 // interpreter is selected. It is the one that its setting names.
+const fs = require("node:fs");
 const vscode = require("vscode");
 
 const SETTING = "python.defaultInterpreterPath";
@@ -19,7 +20,12 @@ exports.activate = () => {
     ready: Promise.resolve(),
     environments: {
       getActiveEnvironmentPath: () => ({ id: selected(), path: selected() }),
-      resolveEnvironment: async ({ path }) => ({ executable: { uri: vscode.Uri.file(path) } }),
+      resolveEnvironment: async ({ path }) => {
+        if (!fs.existsSync(path)) {
+          throw new Error(`There is no environment ${path}.`);
+        }
+        return { executable: { uri: vscode.Uri.file(path) } };
+      },
       onDidChangeActiveEnvironmentPath: changed.event,
     },
   };
