@@ -61,6 +61,9 @@ async def refresh_summaries(ls: QsumServer, params: types.ExecuteCommandParams) 
     answer: Answer = {"uri": uri, "done": 0, "message": ""}
     if ls.known.stale(snapshot):
         answer = await _run(ls, params, only_stale=True)
+    snapshot = ls.documents.latest(snapshot)
+    if snapshot is None:
+        return answer
     page = await ls.pages.look(snapshot, ls.settings(uri))
     if page.state == "stale":
         written = await _front_matter(ls, uri, None)
@@ -109,7 +112,10 @@ async def _run(ls: QsumServer, params: types.ExecuteCommandParams, *, only_stale
     if snapshot is None:
         return _said(ls, writing.UNREADABLE)
     async with work_done(ls, f"Summarizing {snapshot.name}", params.work_done_token) as progress:
-        run = DocumentRun(ls, snapshot, progress, only_stale=only_stale)
+        latest = ls.documents.latest(snapshot)  # the client may have taken a while to make the progress
+        if latest is None:
+            return {"uri": uri, "done": 0, "message": writing.GIVEN_UP}
+        run = DocumentRun(ls, latest, progress, only_stale=only_stale)
         try:
             result = await ls.work.run(uri, run.complete(), progress.on_cancel)
         except QsumError as error:

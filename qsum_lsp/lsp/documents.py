@@ -170,6 +170,11 @@ class OpenDocuments:
         except FileError:
             return None
 
+    def latest(self, snapshot: Snapshot) -> Snapshot | None:
+        """The document as it is by now; None where it was a buffer that is closed, or a file that is gone."""
+        was_open = snapshot.version is not None
+        return self.opened(snapshot.uri) if was_open else self.get(snapshot.uri)
+
 
 def _names(sections: Iterable[Section], above: SectionName) -> Iterator[tuple[str, SectionName]]:
     """The ids of all sections with their names, in document order."""
