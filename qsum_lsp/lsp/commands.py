@@ -49,7 +49,7 @@ async def summarize_section(ls: QsumServer, params: types.ExecuteCommandParams) 
 
 async def summarize_document(ls: QsumServer, params: types.ExecuteCommandParams) -> Answer:
     """``(uri)``: summaries of all sections and of the page."""
-    return await _run(ls, params, only=None)
+    return await _run(ls, params)
 
 
 async def refresh_summaries(ls: QsumServer, params: types.ExecuteCommandParams) -> Answer:
@@ -59,9 +59,11 @@ async def refresh_summaries(ls: QsumServer, params: types.ExecuteCommandParams) 
     if snapshot is None:
         return _said(ls, writing.UNREADABLE)
     answer: Answer = {"uri": uri, "done": 0, "message": ""}
-    stale = ls.known.stale(snapshot)
-    if stale:
-        answer = await _run(ls, params, only=stale)
+    if ls.known.stale(snapshot):
+        answer = await _run(ls, params, only_stale=True)
+    snapshot = ls.documents.latest(snapshot)
+    if snapshot is None:
+        return answer
     page = await ls.pages.look(snapshot, ls.settings(uri))
     if page.state == "stale":
         written = await _front_matter(ls, uri, None)
@@ -104,13 +106,16 @@ async def status(ls: QsumServer, params: types.ExecuteCommandParams) -> Answer: 
     }
 
 
-async def _run(ls: QsumServer, params: types.ExecuteCommandParams, *, only: list[str] | None) -> Answer:
+async def _run(ls: QsumServer, params: types.ExecuteCommandParams, *, only_stale: bool = False) -> Answer:
     uri = _uri(params)
     snapshot = ls.documents.get(uri)
     if snapshot is None:
         return _said(ls, writing.UNREADABLE)
     async with work_done(ls, f"Summarizing {snapshot.name}", params.work_done_token) as progress:
-        run = DocumentRun(ls, snapshot, only, progress)
+        latest = ls.documents.latest(snapshot)  # the client may have taken a while to make the progress
+        if latest is None:
+            return {"uri": uri, "done": 0, "message": writing.GIVEN_UP}
+        run = DocumentRun(ls, latest, progress, only_stale=only_stale)
         try:
             result = await ls.work.run(uri, run.complete(), progress.on_cancel)
         except QsumError as error:

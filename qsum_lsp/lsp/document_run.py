@@ -1,11 +1,11 @@
 """Summarising a whole document, or some of its sections, while it is being edited."""
 
 import asyncio
-from collections.abc import Collection, Coroutine
+from collections.abc import Coroutine
 from typing import Any
 
 from qsum_lsp.engines.protocol import Priority
-from qsum_lsp.lsp.documents import Snapshot
+from qsum_lsp.lsp.documents import SectionName, Snapshot
 from qsum_lsp.lsp.presenting import plain
 from qsum_lsp.lsp.progress import Reporter
 from qsum_lsp.lsp.server import QsumServer
@@ -16,13 +16,15 @@ _OVERLAP_SECONDS = 0.5
 
 
 class DocumentRun:
-    """One run over a document. After an edit and a pause it goes on with the new text; what is done is done."""
+    """One run over a document. After an edit and a pause it goes on with the new text; what is done is done.
 
-    def __init__(
-        self, ls: QsumServer, snapshot: Snapshot, only: Collection[str] | None, progress: Reporter
-    ) -> None:
+    With ``only_stale`` it is for the sections that changed since their summaries were made.
+    """
+
+    def __init__(self, ls: QsumServer, snapshot: Snapshot, progress: Reporter, *, only_stale: bool) -> None:
         self._ls = ls
-        self._only = only
+        self._only_stale = only_stale
+        self._found_stale: set[SectionName] = set()
         self._progress = progress
         self.snapshot = snapshot
 
@@ -55,9 +57,7 @@ class DocumentRun:
         """The run over the present text, what is in view first."""
         ls, snapshot = self._ls, self.snapshot
         settings = ls.settings(snapshot.uri)
-        only = self._only
-        if only is not None:
-            only = [section_id for section_id in only if not section_id or snapshot.section(section_id)]
+        only = self._stale() if self._only_stale else None
         seen = [
             section_id
             for section_id in ls.seen.ids(snapshot.uri)
@@ -82,8 +82,14 @@ class DocumentRun:
         task.add_done_callback(lambda done: done.cancelled() or done.exception())  # an old run's is nobody's
         return task
 
+    def _stale(self) -> list[str]:
+        """The ids in the present text, where an edit may have shifted them, of all that the run has found stale."""
+        names = self.snapshot.names
+        self._found_stale.update(names[section_id] for section_id in self._ls.known.stale(self.snapshot))
+        return [section_id for section_id, name in names.items() if name in self._found_stale]
 
-async def _first_of(runs: "list[Coroutine[Any, Any, DocumentSummary]]") -> DocumentSummary:
+
+async def _first_of(runs: list[Coroutine[Any, Any, DocumentSummary]]) -> DocumentSummary:
     """What the first of ``runs`` returns; when it ends, however it ends, all have ended."""
     tasks = [asyncio.create_task(run) for run in runs]
     try:

@@ -1,6 +1,7 @@
 """The documents that the server knows: open buffers, and files where no buffer is open."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -13,9 +14,13 @@ from qsum_lsp.files import read_text
 from qsum_lsp.front_matter import Page, read_page
 from qsum_lsp.lsp.uris import file_path
 from qsum_lsp.settings import Settings
+from qsum_lsp.summaries import PAGE
 
 LANGUAGES = ("markdown", "mdx", "quarto", "rmarkdown")
 """The language ids that the server serves."""
+
+SectionName = tuple[tuple[str, int], ...]
+"""The titles down to a section, each with the number of siblings before that have the same; empty for the page."""
 
 _SUFFIXES = tuple(pattern.removeprefix("*").lower() for pattern in Settings().include)
 
@@ -84,9 +89,10 @@ class Snapshot:
         section = self.section(section_id) if section_id else None
         return self.document.text_of(section) if section else self.text[self.document.body_start :]
 
-    def titles(self, section: Section) -> tuple[str, ...]:
-        """The titles from the top down to ``section``: what names it when its position changes."""
-        return tuple(ancestor.title for ancestor in self._path(section.id))
+    @cached_property
+    def names(self) -> dict[str, SectionName]:
+        """What names the page and each section when positions change, by id; the page is the last."""
+        return {**dict(_names(self.document.sections, ())), PAGE: ()}
 
     def _path(self, section_id: str) -> list[Section]:
         """The sections from the top down to the one with that id; empty where there is none."""
@@ -163,6 +169,21 @@ class OpenDocuments:
             return Snapshot(uri, None, "markdown", read_text(path))
         except FileError:
             return None
+
+    def latest(self, snapshot: Snapshot) -> Snapshot | None:
+        """The document as it is by now; None where it was a buffer that is closed, or a file that is gone."""
+        was_open = snapshot.version is not None
+        return self.opened(snapshot.uri) if was_open else self.get(snapshot.uri)
+
+
+def _names(sections: Iterable[Section], above: SectionName) -> Iterator[tuple[str, SectionName]]:
+    """The ids of all sections with their names, in document order."""
+    seen: Counter[str] = Counter()
+    for section in sections:
+        name = (*above, (section.title, seen[section.title]))
+        seen[section.title] += 1
+        yield section.id, name
+        yield from _names(section.children, name)
 
 
 def encodable(text: str) -> str:

@@ -1,17 +1,12 @@
 """What the server has seen of each document's summaries, so that it can tell stale ones from missing ones."""
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from qsum_lsp.document import Section
-from qsum_lsp.lsp.documents import Snapshot
-from qsum_lsp.summaries import PAGE, SectionSummary
+from qsum_lsp.lsp.documents import SectionName, Snapshot
+from qsum_lsp.summaries import SectionSummary
 
 _MOST_DOCUMENTS = 100
-
-Name = tuple[str, ...]
-"""The titles down to a section; empty for the page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,17 +18,17 @@ class Known:
 
 
 class KnownSummaries:
-    """The last summaries by document and section; a section is known by its titles, so it may move.
+    """The last summaries by document and section; a section is known by its name, so it may move.
 
     A document is remembered when it is closed, too, since it may be opened again or under another name.
     """
 
     def __init__(self) -> None:
-        self._by_uri: OrderedDict[str, dict[Name, Known]] = OrderedDict()
+        self._by_uri: OrderedDict[str, dict[SectionName, Known]] = OrderedDict()
 
     def keep(self, snapshot: Snapshot, summary: SectionSummary) -> None:
         """Remember a summary that holds for ``snapshot``."""
-        name = _name(snapshot, summary.section_id)
+        name = snapshot.names.get(summary.section_id)
         if name is not None:
             known = Known(summary, hash(snapshot.text_of(summary.section_id)))
             self._by_uri.setdefault(snapshot.uri, {})[name] = known
@@ -43,24 +38,20 @@ class KnownSummaries:
 
     def last(self, snapshot: Snapshot, section_id: str) -> SectionSummary | None:
         """The last summary of a section, whether it holds or not."""
-        name = _name(snapshot, section_id)
+        name = snapshot.names.get(section_id)
         known = self._by_uri.get(snapshot.uri, {}).get(name) if name is not None else None
         return known.summary if known else None
 
     def stale(self, snapshot: Snapshot) -> list[str]:
         """The ids of the sections that had a summary and changed since."""
-        names = self._by_uri.get(snapshot.uri)
-        if not names:
+        by_name = self._by_uri.get(snapshot.uri)
+        if not by_name:
             return []
-        found = []
-        for titles, section in _named(snapshot.document.sections, ()):
-            known = names.get(titles)
-            if known is not None and known.text_hash != hash(snapshot.document.text_of(section)):
-                found.append(section.id)
-        page = names.get(())
-        if page is not None and page.text_hash != hash(snapshot.text_of(PAGE)):
-            found.append(PAGE)
-        return found
+        return [
+            section_id
+            for section_id, name in snapshot.names.items()
+            if (known := by_name.get(name)) and known.text_hash != hash(snapshot.text_of(section_id))
+        ]
 
     def rename(self, old_uri: str, new_uri: str) -> None:
         """A file has another name now."""
@@ -73,18 +64,3 @@ class KnownSummaries:
             self._by_uri.clear()
         else:
             self._by_uri.pop(uri, None)
-
-
-def _named(sections: Iterable[Section], above: Name) -> Iterator[tuple[Name, Section]]:
-    """All sections with their names, in document order."""
-    for section in sections:
-        name = (*above, section.title)
-        yield name, section
-        yield from _named(section.children, name)
-
-
-def _name(snapshot: Snapshot, section_id: str) -> Name | None:
-    if section_id == PAGE:
-        return ()
-    section = snapshot.section(section_id)
-    return snapshot.titles(section) if section else None

@@ -109,6 +109,7 @@ async def did_save(ls: QsumServer, params: types.DidSaveTextDocumentParams) -> N
     """A file was written."""
     ls.pages.read_again()
     _publish_soon(ls, params.text_document.uri)
+    _have_diagnostics_pulled(ls)
 
 
 async def did_close(ls: QsumServer, params: types.DidCloseTextDocumentParams) -> None:
@@ -165,6 +166,7 @@ def _look_again(ls: QsumServer) -> None:
     for snapshot in ls.documents:
         ls.later.begin(_prepare(ls, snapshot))
         _publish_soon(ls, snapshot.uri)
+    _have_diagnostics_pulled(ls)
 
 
 async def _prepare(ls: QsumServer, snapshot: Snapshot) -> None:
@@ -177,6 +179,12 @@ async def _prepare(ls: QsumServer, snapshot: Snapshot) -> None:
 def _publish_soon(ls: QsumServer, uri: str) -> None:
     if not ls.client.pulls_diagnostics:
         ls.later.call(uri, _DIAGNOSTICS_PAUSE_SECONDS, lambda: _publish(ls, uri))
+
+
+def _have_diagnostics_pulled(ls: QsumServer) -> None:
+    """What is not the text has changed, so a client that pulls does not know that it should."""
+    if ls.client.refreshes_diagnostics:
+        ls.diagnostics_refresh.want()
 
 
 async def _publish(ls: QsumServer, uri: str) -> None:

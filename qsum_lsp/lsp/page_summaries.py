@@ -64,9 +64,10 @@ class PageSummaries:
         return self._neighbours
 
     def read_again(self) -> None:
-        """Files have changed."""
+        """Files or settings have changed: what was found by them no longer holds."""
         self._neighbours = Neighbours()
         self._read_at = time.monotonic()
+        self._last.clear()
 
     def forget(self, uri: str) -> None:
         """A document is closed."""
@@ -94,7 +95,8 @@ class PageSummaries:
             self.read_again()
         neighbours = self._neighbours
         found = await self._backend.off_thread(lambda: _look_around(snapshot, settings, neighbours))
-        self._last[snapshot.uri] = (snapshot.text, found)
+        if neighbours is self._neighbours:  # else files have changed meanwhile
+            self._last[snapshot.uri] = (snapshot.text, found)
         return found
 
 

@@ -56,6 +56,7 @@ class QsumServer(LanguageServer):
         self.latencies = Latencies()
         self.later = Later()
         self.lens_refresh = Refresh(self._refresh_lenses)
+        self.diagnostics_refresh = Refresh(lambda: self.workspace_diagnostic_refresh_async(None))
         self.status_refresh = Refresh(self._send_status)
         self.failure = ""  # of the engine, until a summary arrives again
         self._changed: set[str] = set()
@@ -172,6 +173,7 @@ class QsumServer(LanguageServer):
         """Stop all work."""
         self.later.close()
         self.lens_refresh.cancel()
+        self.diagnostics_refresh.cancel()
         self.status_refresh.cancel()
         self.work.cancel()
         self.downloads.cancel()

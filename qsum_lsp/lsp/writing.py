@@ -46,6 +46,9 @@ async def section_summary(
     section = snapshot.section(section_id)
     title = plain(section.title) if section else snapshot.name
     async with work_done(ls, f"Summarizing “{title}”", token) as progress:
+        latest = ls.documents.latest(snapshot)  # the client may have taken a while to make the progress
+        if latest is None or snapshot.text_of(section_id) not in latest.text:
+            return None
         work = ls.work.section(snapshot, section_id, Priority.HOVER)
         work.listeners.append(lambda text: progress.report(plain(text)[-_STREAMED_CHARS:]))
         return await ls.work.run(snapshot.uri, work.result(None), progress.on_cancel)
@@ -88,6 +91,8 @@ async def front_matter(  # noqa: PLR0911 — one return for each reason
     if not page.is_due:
         return Written(message=_STATES[page.state], summary=page.checked.report.summary)
     async with work_done(ls, f"Summarizing {snapshot.name}", token) as progress:
+        if not is_current(ls, snapshot):
+            return Written(message=CHANGED)
         making = ls.backend.update_page(page.checked, settings, ls.pages.neighbours)
         try:
             updated = await ls.work.run(uri, making, progress.on_cancel)

@@ -135,6 +135,36 @@ async def test_closing_a_document_answers_its_requests_and_drops_its_work(
         await idle(client, engine)
 
 
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [("summarizeDocument", []), ("summarizeSection", [0]), ("insertSummary", [0]), ("updateFrontMatter", [])],
+)
+async def test_a_document_that_is_closed_before_there_is_progress_is_not_summarised(
+    tmp_path: Path, engine: ScriptedServer, command: str, line: list[int]
+) -> None:
+    path = tmp_path / "a.md"  # a file is left when the buffer is closed
+    path.write_text(page(3))
+    async with server(tmp_path / "home", settings(engine)) as client:
+        buffer = Buffer(client, path.as_uri(), page(3))
+        client.answers["window/workDoneProgress/create"] = lambda _: buffer.close()
+        answer = await client.command(f"qsum.{command}", buffer.uri, *line)
+        assert answer["message"]
+        await idle(client, engine)
+        assert engine.script()["requests"] == 0
+
+
+async def test_a_document_that_is_edited_before_there_is_progress_is_summarised_as_it_is_then(
+    tmp_path: Path, engine: ScriptedServer
+) -> None:
+    async with server(tmp_path, settings(engine)) as client:
+        buffer = Buffer(client, "file:///a.md", page(3))
+        edited = page(3).replace("Part 1:", "Changed part:")
+        client.answers["window/workDoneProgress/create"] = lambda _: buffer.change(edited)
+        answer = await client.command("qsum.summarizeDocument", buffer.uri)
+        assert (answer["version"], answer["done"]) == (2, 4)
+        assert not any("Part 1:" in prompt for prompt in engine.script()["prompts"])
+
+
 async def test_an_edit_stops_what_it_made_pointless_and_nothing_else(
     tmp_path: Path, engine: ScriptedServer
 ) -> None:
