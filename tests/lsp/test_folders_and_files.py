@@ -1,5 +1,6 @@
 """Workspace folders with settings of their own; files that get another name or go."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,13 @@ async def hover_at(client: RawClient, path: Path) -> str:
     return shown
 
 
+async def until_hover_says(client: RawClient, path: Path, wanted: str) -> None:
+    """The server takes in what the client answers a moment after the client has sent it."""
+    async with asyncio.timeout(20):
+        while wanted not in await hover_at(client, path):  # noqa: ASYNC110 — another process
+            await asyncio.sleep(0.05)
+
+
 async def test_each_folder_has_its_own_settings(tmp_path: Path, engine: ScriptedServer) -> None:
     asked_of_editor, by_file, later = (tmp_path / name for name in ("editor", "file", "later"))
     for folder in (asked_of_editor, by_file, later):
@@ -42,7 +50,7 @@ async def test_each_folder_has_its_own_settings(tmp_path: Path, engine: Scripted
             answers[item.get("scopeUri")] for item in params["items"]
         ]
         await client.until(lambda: client.of("workspace/configuration"))
-        assert "scripted, grounded" in await hover_at(client, asked_of_editor / "page.md")
+        await until_hover_says(client, asked_of_editor / "page.md", "scripted, grounded")
         assert "extractive: a sentence of the text" in await hover_at(client, by_file / "page.md")
         asked = len(client.of("workspace/configuration"))
         event = {
@@ -53,7 +61,7 @@ async def test_each_folder_has_its_own_settings(tmp_path: Path, engine: Scripted
         await client.until(lambda: len(client.of("workspace/configuration")) > asked)
         scopes = [item.get("scopeUri") for item in client.of("workspace/configuration")[-1]["items"]]
         assert scopes == [None, by_file.as_uri(), later.as_uri()]
-        assert "extractive: a sentence of the text" in await hover_at(client, later / "page.md")
+        await until_hover_says(client, later / "page.md", "extractive: a sentence of the text")
 
 
 @pytest.mark.parametrize(
