@@ -70,7 +70,25 @@ def test_a_page_without_text_is_empty_not_missing(qsum: Qsum, tmp_path: Path, te
     assert qsum("update", page)[0] == 0
 
 
-@pytest.mark.parametrize("piece", ["{{", "{%", "![", "<!", "```\n", "[x]: ", "# \n"])
+@pytest.mark.parametrize("text", [
+    "```qsum``` is a tool.\n", "``` a `` b ``` and c\n", "Use `<!--` to begin a comment.\n", "Use `{{` and `<b`, or `` ` `` too.\n",
+    "Use `a\nb` and `<!--` too.\n", "- `one`\n- `two`\n- `three`\n",
+])  # fmt: skip
+def test_code_in_a_line_is_neither_a_fence_nor_markup(text: str) -> None:
+    assert has_prose(text)
+
+
+@pytest.mark.parametrize("text", [
+    "~~~ a`b`\nnames of code here\n~~~\n", "```\nnames `of` code here\n```\n", "It`s\n<!-- a comment of ` words -->\n",
+    "A `word\n```\nnames of code `\n```\n", "No \\`<!-- a comment of words `-->\n",
+])  # fmt: skip
+def test_a_backtick_that_begins_no_code_hides_no_markup(text: str) -> None:
+    assert not has_prose(text)
+
+
+@pytest.mark.parametrize(
+    "piece", ["{{", "{%", "![", "<!", "```\n", "[x]: ", "# \n", "`", "` ", "`` ` ", "\n`", "``` `\n"]
+)
 def test_looking_for_text_takes_linear_time(piece: str) -> None:
     assert not has_prose(piece * 500_000)
 
