@@ -9,6 +9,9 @@ _NOT_PROSE = re.compile(
     ^[ ]{0,3}((?>`{3,})(?![^`\n]*`)|~{3,}).*?(?:^[ ]{0,3}\1[`~]*[ \t]*$|\Z)  # fenced code
     | <!--.*?(?:-->|\Z)
     | \{\{.{0,299}?\}\} | \{%.{0,299}?%\}                # shortcodes and templates
+    # Underlined headings: no lists, quotations, tables and markup above a line; what is indented may be a list's.
+    | (?:^(?!(?:[-*+]|\d{1,9}[.)]|\#{1,6})[ \t\n]|(?:[-*_][ \t]*){3,}$|[>|]|`{3,}[^`\n]*$|~{3}|<[/!?A-Za-z])\S[^\n]*\n){1,9}?
+        [ ]{0,3}(?:=+|-+)[ \t]*$
     # Code in a line: words to read, in which nothing is markup.
     | (?P<inline_code>(?<![`\\])(?P<ticks>`+)(?!`)
         (?:[^\n]|\n(?![ \t]*(?:[\n\#<~]|`{3}))){1,299}?(?<!`)(?P=ticks)(?!`))

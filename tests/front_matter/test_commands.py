@@ -63,7 +63,7 @@ def test_the_life_of_a_summary(qsum: Qsum, page: Path) -> None:
     assert _state(qsum, page) == (0, "fresh")
 
 
-@pytest.mark.parametrize("text", ["", "# Only a heading\n", "```sh\nqsum check docs here now\n```\n", "![an image of words](x.png)\n", "{{< list of all pages >}}\n", "<!-- to be written later on -->\n"])  # fmt: skip
+@pytest.mark.parametrize("text", ["", "# Only a heading\n", "```sh\nqsum check docs here now\n```\n", "![an image of words](x.png)\n", "{{< list of all pages >}}\n", "<!-- to be written later on -->\n", "Only a long heading\n===\n\nAnd one more `of` these,\nof two lines\n---\n", "***\nOnly a long heading\n-\n"])  # fmt: skip
 def test_a_page_without_text_is_empty_not_missing(qsum: Qsum, tmp_path: Path, text: str) -> None:
     page = _write(tmp_path / "page.md", f"---\ntitle: T\n---\n{text}")
     assert _state(qsum, page) == (0, "empty")
@@ -79,6 +79,15 @@ def test_code_in_a_line_is_neither_a_fence_nor_markup(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", [
+    "- one two three\n---\n", "1. one two three\n---\n", "> one two three\n---\n", "-\n  one two three\n---\n", "One two three\n\n---\n",
+    "One two three\n***\nTitle\n---\n", "One two three\n# Title\n---\n", "One two three\n```yaml\n---\n```\n",
+    "One two three\n<!-- x\n---\n-->\n", "| one two three | four |\n|---|---|\n---\n",
+])  # fmt: skip
+def test_a_line_below_text_does_not_always_make_it_a_heading(text: str) -> None:
+    assert has_prose(text)
+
+
+@pytest.mark.parametrize("text", [
     "~~~ a`b`\nnames of code here\n~~~\n", "```\nnames `of` code here\n```\n", "It`s\n<!-- a comment of ` words -->\n",
     "A `word\n```\nnames of code `\n```\n", "No \\`<!-- a comment of words `-->\n",
 ])  # fmt: skip
@@ -87,7 +96,7 @@ def test_a_backtick_that_begins_no_code_hides_no_markup(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ["{{", "{%", "![", "<!", "```\n", "[x]: ", "# \n", "`", "` ", "`` ` ", "\n`", "``` `\n"]
+    "piece", ["{{", "{%", "![", "<!", "```\n", "[x]: ", "# \n", "`", "` ", "`` ` ", "\n`", "``` `\n", "=\n"]
 )
 def test_looking_for_text_takes_linear_time(piece: str) -> None:
     assert not has_prose(piece * 500_000)
