@@ -63,6 +63,20 @@ def test_the_life_of_a_summary(qsum: Qsum, page: Path) -> None:
     assert _state(qsum, page) == (0, "fresh")
 
 
+def test_a_summary_of_text_that_is_gone(qsum: Qsum, page: Path) -> None:
+    qsum("update", page)
+    text = page.read_text(encoding="utf-8")
+    _write(page, text.replace(BODY, "# Retries\n"))
+    before = page.read_bytes()
+    for command in ("check", "update"):
+        code, (report,) = qsum(command, page)
+        assert (code, report["state"], report["line"]) == (0, "empty", 3)
+        assert report["note"] == "the summary is of text that is gone; delete it"
+    assert page.read_bytes() == before
+    _write(page, text.replace(BODY, "# Retries\n\nA request is sent again.\n"))
+    assert _state(qsum, page) == (1, "stale")
+
+
 @pytest.mark.parametrize("text", ["", "# Only a heading\n", "```sh\nqsum check docs here now\n```\n", "![an image of words](x.png)\n", "{{< list of all pages >}}\n", "<!-- to be written later on -->\n", "Only a long heading\n===\n\nAnd one more `of` these,\nof two lines\n---\n", "***\nOnly a long heading\n-\n"])  # fmt: skip
 def test_a_page_without_text_is_empty_not_missing(qsum: Qsum, tmp_path: Path, text: str) -> None:
     page = _write(tmp_path / "page.md", f"---\ntitle: T\n---\n{text}")
