@@ -12,6 +12,7 @@ from qsum_lsp.front_matter.prose import has_prose
 from qsum_lsp.front_matter.report import TO_DO, PageReport
 from qsum_lsp.settings import Settings
 
+_OF_TEXT_THAT_IS_GONE = "the summary is of text that is gone; delete it"
 _FORCED: frozenset[State] = frozenset({"human", "edited"})
 
 
@@ -30,12 +31,15 @@ def check_page(path: Path, settings: Settings, neighbours: Neighbours, *, shown:
         page = read_page(read_text(path))
         key = neighbours.key(path, page, settings)
         entry = page.entry(key)
+        state = page.state(key)
+        summary = (entry.text or "") if entry else ""
         report = PageReport(
             path=shown,
             key=key,
-            state=page.state(key),
-            summary=(entry.text or "") if entry else "",
+            state=state,
+            summary=summary,
             line=page.line(entry.start) if entry else 1,
+            note=_OF_TEXT_THAT_IS_GONE if state == "empty" and summary else "",
         )
     except FrontMatterError as error:
         return CheckedPage(path=path, page=None, report=failed(shown, error))

@@ -22,7 +22,10 @@ from qsum_lsp.front_matter.toml_entries import read_toml
 from qsum_lsp.front_matter.yaml_entries import read_yaml
 
 State = Literal["fresh", "stale", "edited", "human", "missing", "empty"]
-"""``empty`` is a page without a summary and without text to make one from; the others as in the documentation."""
+"""``empty`` is a page without text to make a summary from; one that qsum wrote is of text that is gone.
+
+The others are as in the documentation.
+"""
 
 _READERS = {"yaml": read_yaml, "toml": read_toml, "json": read_json}
 # A first line of dashes alone is a thematic break; with a key below it, it was meant to be front matter.
@@ -100,7 +103,9 @@ class Page:
             return "human"
         if entry.text is None or digest(entry.text) != marker.summary:
             return "edited"
-        return "fresh" if body_digest(self.body) == marker.body else "stale"
+        if body_digest(self.body) == marker.body:
+            return "fresh"
+        return "stale" if has_prose(self.body) else "empty"
 
 
 def read_page(text: str) -> Page:

@@ -10,6 +10,7 @@ from qsum_lsp.front_matter.entries import Quoting
 from qsum_lsp.front_matter.marker import JSON_KEY
 from qsum_lsp.front_matter.page import Page
 from qsum_lsp.front_matter.site import KNOWN_KEYS
+from qsum_lsp.text.ends import is_ended
 
 if TYPE_CHECKING:
     from qsum_lsp.summaries.values import SummaryOptions
@@ -20,7 +21,6 @@ DEFAULT_MAX_CHARS = 160
 _LENGTH_BOUNDS = (80, 400)
 _ENOUGH_FOR_LENGTH = 5
 _MOST = 0.8
-_ENDS = (".", "!", "?", "…", "。", "！", "？")
 _ABBREVIATIONS = ("etc.", "e.g.", "i.e.", "Inc.", "Ltd.", "vs.", "approx.", "U.S.", "a.m.", "p.m.", "...")
 
 
@@ -85,7 +85,11 @@ class PageStyle:
 
     def finish(self, summary: str) -> str:
         """``summary`` with the final full stop that the site wants; several sentences keep theirs."""
-        if self.final_stop == "always" and summary and not summary.endswith((*_ENDS, ":", ";")):
+        if (
+            self.final_stop == "always"
+            and summary
+            and not (is_ended(summary) or summary.endswith((":", ";")))
+        ):
             return summary + "." if len(summary) < self.max_chars else summary
         is_one = ". " not in summary
         if (
@@ -110,7 +114,7 @@ def style_of(
     if max_chars is None and len(samples) >= _ENOUGH_FOR_LENGTH:
         low, high = _LENGTH_BOUNDS
         max_chars = min(max(lengths[int(0.9 * (len(lengths) - 1))], low), high)
-    with_stop = sum(sample.text.rstrip().endswith(_ENDS) for sample in samples) / len(samples)
+    with_stop = sum(is_ended(sample.text.rstrip()) for sample in samples) / len(samples)
     final_stop: FinalStop = (
         "always" if with_stop >= _MOST else "never" if with_stop <= 1 - _MOST else "as_written"
     )

@@ -3,10 +3,10 @@
 import re
 
 from qsum_lsp.summaries.openings import speaks_of_itself, without_label, without_opening
+from qsum_lsp.text.ends import is_ended
 from qsum_lsp.text.plain import plain_text
 from qsum_lsp.text.sentences import join_sentences, split_sentences
 
-_END = re.compile(r"[.!?…。！？．।؟։][\"'”’»)\]」』）]*$")
 _SPACED_COLON = re.compile(r"(?<=\w) :(?=\s)")
 _SENTENCE_END = re.compile(r"[.!?](?:\s|$)")
 _ABRUPT = re.compile(
@@ -39,7 +39,7 @@ def clean_summary(
     text = without_opening(plain, title=title, language=language)
     opened = text.casefold() != plain.casefold()  # and later sentences may lean on what went
     found = split_sentences(text, language)
-    if len(found) > 1 and not _END.search(found[-1]):
+    if len(found) > 1 and not is_ended(found[-1]):
         found.pop()
     for sentence in found:
         told = sentence
@@ -51,7 +51,7 @@ def clean_summary(
                 continue
         ended = _ended(told, language)
         if len(join_sentences((*sentences, ended), language)) > max_chars or (
-            not whole and not _END.search(told)
+            not whole and not is_ended(told)
         ):
             if not sentences and (shorter := _shorter(told, max_chars, language)):
                 sentences.append(shorter)
@@ -89,7 +89,7 @@ def _without_path(text: str, title: str) -> str:
 
 def _ended(sentence: str, language: str) -> str:
     """``sentence`` with an end mark; empty where it breaks off."""
-    if not sentence or _END.search(sentence):
+    if not sentence or is_ended(sentence):
         return sentence
     if _ABRUPT.search(sentence):
         return ""

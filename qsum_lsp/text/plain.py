@@ -4,6 +4,7 @@ import html
 import re
 import unicodedata
 
+from qsum_lsp.text.ends import is_ended
 from qsum_lsp.text.sentences import split_sentences
 
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~).*$", re.MULTILINE)
@@ -67,7 +68,7 @@ def _without_items(text: str) -> str:
     ends = [mark.start() + len(mark["before"] or "") for mark in marks[1:]]
     last, _, rest = text[starts[-1] :].partition("\n\n")
     items = [text[start:end].strip() for start, end in zip(starts, ends, strict=False)] + [last.strip()]
-    loose = not any(item.endswith(tuple(_ENDS)) for item in items)
+    loose = not any(is_ended(item) for item in items)
     sentence = lead.endswith((":", "：")) or (not lead and loose)
     if sentence and len(items) > 1 and all(len(split_sentences(item)) < 2 for item in items):
         items = [*(item.rstrip(_ENDS + ";,") for item in items[:-1]), items[-1].rstrip(";,")]
@@ -75,6 +76,6 @@ def _without_items(text: str) -> str:
     else:
         joined = " ".join(items)
     rest = rest.strip()
-    if rest and not joined.endswith(tuple(_ENDS)):
+    if rest and not is_ended(joined):
         joined += "."
     return " ".join(filter(None, (lead, joined, rest)))

@@ -63,14 +63,55 @@ def test_the_life_of_a_summary(qsum: Qsum, page: Path) -> None:
     assert _state(qsum, page) == (0, "fresh")
 
 
-@pytest.mark.parametrize("text", ["", "# Only a heading\n", "```sh\nqsum check docs here now\n```\n", "![an image of words](x.png)\n", "{{< list of all pages >}}\n", "<!-- to be written later on -->\n"])  # fmt: skip
+def test_a_summary_of_text_that_is_gone(qsum: Qsum, page: Path) -> None:
+    qsum("update", page)
+    text = page.read_text(encoding="utf-8")
+    _write(page, text.replace(BODY, "# Retries\n"))
+    before = page.read_bytes()
+    for command in ("check", "update"):
+        code, (report,) = qsum(command, page)
+        assert (code, report["state"], report["line"]) == (0, "empty", 3)
+        assert report["note"] == "the summary is of text that is gone; delete it"
+    assert page.read_bytes() == before
+    _write(page, text.replace(BODY, "# Retries\n\nA request is sent again.\n"))
+    assert _state(qsum, page) == (1, "stale")
+
+
+@pytest.mark.parametrize("text", ["", "# Only a heading\n", "```sh\nqsum check docs here now\n```\n", "![an image of words](x.png)\n", "{{< list of all pages >}}\n", "<!-- to be written later on -->\n", "Only a long heading\n===\n\nAnd one more `of` these,\nof two lines\n---\n", "***\nOnly a long heading\n-\n"])  # fmt: skip
 def test_a_page_without_text_is_empty_not_missing(qsum: Qsum, tmp_path: Path, text: str) -> None:
     page = _write(tmp_path / "page.md", f"---\ntitle: T\n---\n{text}")
     assert _state(qsum, page) == (0, "empty")
     assert qsum("update", page)[0] == 0
 
 
-@pytest.mark.parametrize("piece", ["{{", "{%", "![", "<!", "```\n", "[x]: ", "# \n"])
+@pytest.mark.parametrize("text", [
+    "```qsum``` is a tool.\n", "``` a `` b ``` and c\n", "Use `<!--` to begin a comment.\n", "Use `{{` and `<b`, or `` ` `` too.\n",
+    "Use `a\nb` and `<!--` too.\n", "- `one`\n- `two`\n- `three`\n",
+])  # fmt: skip
+def test_code_in_a_line_is_neither_a_fence_nor_markup(text: str) -> None:
+    assert has_prose(text)
+
+
+@pytest.mark.parametrize("text", [
+    "- one two three\n---\n", "1. one two three\n---\n", "> one two three\n---\n", "-\n  one two three\n---\n", "One two three\n\n---\n",
+    "One two three\n***\nTitle\n---\n", "One two three\n# Title\n---\n", "One two three\n```yaml\n---\n```\n",
+    "One two three\n<!-- x\n---\n-->\n", "| one two three | four |\n|---|---|\n---\n",
+])  # fmt: skip
+def test_a_line_below_text_does_not_always_make_it_a_heading(text: str) -> None:
+    assert has_prose(text)
+
+
+@pytest.mark.parametrize("text", [
+    "~~~ a`b`\nnames of code here\n~~~\n", "```\nnames `of` code here\n```\n", "It`s\n<!-- a comment of ` words -->\n",
+    "A `word\n```\nnames of code `\n```\n", "No \\`<!-- a comment of words `-->\n",
+])  # fmt: skip
+def test_a_backtick_that_begins_no_code_hides_no_markup(text: str) -> None:
+    assert not has_prose(text)
+
+
+@pytest.mark.parametrize(
+    "piece", ["{{", "{%", "![", "<!", "```\n", "[x]: ", "# \n", "`", "` ", "`` ` ", "\n`", "``` `\n", "=\n"]
+)
 def test_looking_for_text_takes_linear_time(piece: str) -> None:
     assert not has_prose(piece * 500_000)
 

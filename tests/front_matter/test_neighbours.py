@@ -144,6 +144,11 @@ def test_a_few_or_broken_neighbours_are_no_style(tmp_path: Path) -> None:
         ("always", "Sends it again", "Sends it again."),
         ("always", "Is it sent again?", "Is it sent again?"),
         ("always", "x" * 160, "x" * 160),
+        ("always", "अनुरोध फिर भेजा जाता है।", "अनुरोध फिर भेजा जाता है।"),
+        ("always", 'It says "hello."', 'It says "hello."'),
+        ("always", "Sends it again (see below.)", "Sends it again (see below.)"),
+        ("always", "Il dit « bonjour. »", "Il dit « bonjour. »"),
+        ("always", "Sends it again (see below)", "Sends it again (see below)."),
         ("as_written", "Sends it again", "Sends it again"),
     ],
 )

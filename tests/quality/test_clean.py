@@ -61,6 +61,7 @@ PAGES = Path(__file__).parent.parent / "data" / "docs-dev.jsonl"
         ("Sorts files of the", ""),
         ("", ""),
         ("``` \n```", ""),
+        ('It says:\n- hello\n- "bye."\n\nThen it stops.', 'It says: hello; "bye." Then it stops.'),
     ],
 )
 def test_english(raw: str, cleaned: str) -> None:
@@ -78,6 +79,11 @@ def test_english(raw: str, cleaned: str) -> None:
         ("it", "Questa pagina spiega come attivare TLS.", "Spiega come attivare TLS."),
         ("ru", "Эта страница описывает настройку TLS.", "Описывает настройку TLS."),
         ("zh", "本页介绍如何启用 TLS", "介绍如何启用 TLS。"),
+        ("ur", "سرور درخواستوں کو سنبھالتا ہے۔", "سرور درخواستوں کو سنبھالتا ہے۔"),
+        ("my", "ဆာဗာသည် တောင်းဆိုမှုများကို ကိုင်တွယ်သည်။", "ဆာဗာသည် တောင်းဆိုမှုများကို ကိုင်တွယ်သည်။"),
+        ("am", "አገልጋዩ ጥያቄዎችን ያስተናግዳል።", "አገልጋዩ ጥያቄዎችን ያስተናግዳል።"),
+        ("hi", "सर्वर अनुरोधों को संभालता है।", "सर्वर अनुरोधों को संभालता है।"),
+        ("de", "Der Server meldet „Alles ist gut.“", "Der Server meldet „Alles ist gut.“"),
         ("de", "Die Seite wird beim Start geladen.", "Die Seite wird beim Start geladen."),
     ],
 )
