@@ -1,5 +1,6 @@
 """Workspace folders with settings of their own; files that get another name or go."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,13 @@ async def hover_at(client: RawClient, path: Path) -> str:
     shown = await buffer.hover(0)
     buffer.close()
     return shown
+
+
+async def hover_says(client: RawClient, path: Path, words: str) -> None:
+    """Wait until it does: settings take a moment to arrive."""
+    async with asyncio.timeout(60):
+        while words not in await hover_at(client, path):  # noqa: ASYNC110 — it depends on another process
+            await asyncio.sleep(0.05)
 
 
 async def test_each_folder_has_its_own_settings(tmp_path: Path, engine: ScriptedServer) -> None:
@@ -54,6 +62,23 @@ async def test_each_folder_has_its_own_settings(tmp_path: Path, engine: Scripted
         scopes = [item.get("scopeUri") for item in client.of("workspace/configuration")[-1]["items"]]
         assert scopes == [None, by_file.as_uri(), later.as_uri()]
         assert "extractive: a sentence of the text" in await hover_at(client, later / "page.md")
+
+
+async def test_settings_that_the_user_removed_do_not_stay(tmp_path: Path, engine: ScriptedServer) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    answers: dict[str | None, Any] = {
+        None: remote(engine),
+        folder.as_uri(): {"engine": "extractive", "hover_wait_ms": 20_000},
+    }
+    async with server(tmp_path / "home", {}, capabilities=ASKED, folders=[folder]) as client:
+        client.answers["workspace/configuration"] = lambda params: [
+            answers[item.get("scopeUri")] for item in params["items"]
+        ]
+        await hover_says(client, folder / "page.md", "extractive: a sentence of the text")
+        answers[folder.as_uri()] = None
+        client.notify("workspace/didChangeConfiguration", {"settings": None})
+        await hover_says(client, folder / "page.md", "scripted, grounded")
 
 
 @pytest.mark.parametrize(
