@@ -59,6 +59,11 @@ class Configuration:
         self._lately.clear()
         self._by_folder[folder] = self._checked(values)
 
+    def forget(self, folder: str) -> None:
+        """The editor has no settings for a folder (any more): what goes for everything else goes for it too."""
+        self._lately.clear()
+        self._by_folder.pop(folder, None)
+
     def repeat_messages(self) -> None:
         """Settings may have changed: what is still wrong is said again."""
         self._said.clear()

@@ -144,7 +144,9 @@ async def _fetch_settings(ls: QsumServer) -> None:
         items = [types.ConfigurationItem(scope_uri=folder or None, section=SECTION) for folder in folders]
         values = await _answered(ls.workspace_configuration_async(types.ConfigurationParams(items=items)))
         for folder, value in zip(folders, values or (), strict=False):
-            if value is not None:
+            if value is None:
+                ls.configuration.forget(folder)
+            else:
                 ls.configuration.change(value, folder)
     _look_again(ls)
 

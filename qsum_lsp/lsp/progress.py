@@ -33,6 +33,10 @@ class Reporter:
             types.WorkDoneProgressReport(message=message, percentage=percentage, cancellable=True),
         )
 
+    def end(self) -> None:
+        """Report nothing any more: the work may go on for somebody else."""
+        self._token = None
+
     def on_cancel(self, cancel: Callable[[], object]) -> None:
         """Call ``cancel`` when the user gives the work up."""
         future = self._server.work_done_progress.tokens.get(self._token) if self._token is not None else None
@@ -52,9 +56,11 @@ async def work_done(
         return
     progress = server.work_done_progress
     progress.begin(token, types.WorkDoneProgressBegin(title=title, cancellable=True, percentage=0))
+    reporter = Reporter(server, token)
     try:
-        yield Reporter(server, token)
+        yield reporter
     finally:
+        reporter.end()
         progress.tokens.pop(token, None)
         progress.end(token, types.WorkDoneProgressEnd())
 

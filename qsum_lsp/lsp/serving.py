@@ -8,6 +8,7 @@ from qsum_lsp.errors import UsageError
 from qsum_lsp.logs import log_to_file
 from qsum_lsp.lsp.features import create_server
 from qsum_lsp.lsp.logs import LOG_NAME
+from qsum_lsp.lsp.network import serve_tcp, serve_websocket
 from qsum_lsp.lsp.stdio import serve_stdio
 
 Transport = Literal["stdio", "tcp", "ws"]
@@ -26,9 +27,9 @@ def serve(transport: Transport, *, host: str, port: int) -> int:
             case "stdio":
                 serve_stdio(server)
             case "tcp":
-                server.start_tcp(host, port)
+                serve_tcp(server, host, port)
             case "ws":
-                server.start_ws(host, port)
+                serve_websocket(server, host, port)
     except OSError as error:
         raise UsageError(f"The server cannot listen on {host}:{port}: {error.strerror}.") from error
     except (SystemExit, KeyboardInterrupt):

@@ -7,6 +7,7 @@ go of the interpreter first. Where the loop cannot read (Windows, a file), pygls
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import re
 import stat
@@ -19,8 +20,13 @@ from pygls.io_ import StdoutWriter
 
 from qsum_lsp.lsp.server import QsumServer
 
-_BUFFER_BYTES = 1 << 22
+_log = logging.getLogger(__name__)
+
+BUFFER_BYTES = 1 << 22
 _PIPE_BYTES = 1 << 20
+_WEB_REQUEST = re.compile(rb"[A-Z]+ \S+ HTTP/\d\S*\s*")
+"""Any web page may have one sent to a port of this machine; its length and body would be taken for a message."""
+
 _LENGTH = re.compile(rb"Content-Length: *(\d+)\s*", re.IGNORECASE)
 
 
@@ -35,18 +41,23 @@ def serve_stdio(server: QsumServer) -> None:
 
 async def _serve(server: QsumServer) -> None:
     loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(limit=_BUFFER_BYTES)
+    reader = asyncio.StreamReader(limit=BUFFER_BYTES)
     transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     server.protocol.set_writer(StdoutWriter(sys.stdout.buffer))
     try:
-        with contextlib.suppress(asyncio.IncompleteReadError):  # the client ended in the middle of a message
-            while (body := await _next_body(reader)) is not None:
-                try:
-                    server.protocol.handle_message(_decoded(body))
-                except Exception as error:
-                    server.report_server_error(error, JsonRpcException)
+        await answer_messages(server, reader)
     finally:
         transport.close()
+
+
+async def answer_messages(server: QsumServer, reader: asyncio.StreamReader) -> None:
+    """Let the server take in all messages until the client leaves."""
+    with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):  # in the middle of a message
+        while (body := await _next_body(reader)) is not None:
+            try:
+                server.protocol.handle_message(_decoded(body))
+            except Exception as error:
+                server.report_server_error(error, JsonRpcException)
 
 
 async def _next_body(reader: asyncio.StreamReader) -> bytes | None:
@@ -57,6 +68,9 @@ async def _next_body(reader: asyncio.StreamReader) -> bytes | None:
             length = int(found[1])
         elif length and not header.strip():
             return await reader.readexactly(length)
+        elif _WEB_REQUEST.fullmatch(header):
+            _log.warning("refused a request over HTTP")
+            return None
     return None
 
 

@@ -102,6 +102,30 @@ async def test_the_cancel_button_stops_a_document(tmp_path: Path, engine: Script
         assert client.of("$/progress")[-1]["value"]["kind"] == "end"
 
 
+async def test_nothing_is_reported_after_the_end_though_another_wants_the_work(
+    tmp_path: Path, engine: ScriptedServer
+) -> None:
+    engine.change(seconds_per_word=0.15)
+    async with server(tmp_path, settings(engine)) as client:
+        buffer = Buffer(client, "file:///a.md", page(1))
+        hover = buffer.start_hover(0)
+        await client.until(lambda: engine.script()["running"] == 1)
+        command = client.start(
+            "workspace/executeCommand",
+            {"command": "qsum.summarizeSection", "arguments": [buffer.uri, 0], "workDoneToken": "mine"},
+        )
+        await client.until(lambda: "report" in kinds(client, "mine"))
+        client.notify("window/workDoneProgress/cancel", {"token": "mine"})
+        await command
+        assert "scripted, grounded" in (await hover)["contents"]["value"]
+        assert kinds(client, "mine")[-1] == "end"
+
+
+def kinds(client: RawClient, token: str) -> list[str]:
+    """Of what the server sent for a progress, in order."""
+    return [each["value"]["kind"] for each in client.of("$/progress") if each["token"] == token]
+
+
 async def test_a_cancelled_command_stops_too(tmp_path: Path, engine: ScriptedServer) -> None:
     engine.change(**SLOW)
     async with server(tmp_path, settings(engine)) as client:

@@ -64,6 +64,23 @@ async def test_each_folder_has_its_own_settings(tmp_path: Path, engine: Scripted
         await until_hover_says(client, later / "page.md", "extractive: a sentence of the text")
 
 
+async def test_settings_that_the_user_removed_do_not_stay(tmp_path: Path, engine: ScriptedServer) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    answers: dict[str | None, Any] = {
+        None: remote(engine),
+        folder.as_uri(): {"engine": "extractive", "hover_wait_ms": 20_000},
+    }
+    async with server(tmp_path / "home", {}, capabilities=ASKED, folders=[folder]) as client:
+        client.answers["workspace/configuration"] = lambda params: [
+            answers[item.get("scopeUri")] for item in params["items"]
+        ]
+        await until_hover_says(client, folder / "page.md", "extractive: a sentence of the text")
+        answers[folder.as_uri()] = None
+        client.notify("workspace/didChangeConfiguration", {"settings": None})
+        await until_hover_says(client, folder / "page.md", "scripted, grounded")
+
+
 @pytest.mark.parametrize(
     ("language", "uri"),
     [

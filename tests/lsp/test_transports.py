@@ -1,6 +1,7 @@
 """TCP and WebSocket, beside the standard streams that all other tests use."""
 
 import asyncio
+import contextlib
 import json
 import os
 import re
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import pytest
 from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.typing import Origin
 
 from tests.lsp.raw_client import Buffer, RawClient
 
@@ -37,16 +40,19 @@ def started(home: Path, *options: str) -> subprocess.Popen[bytes]:
     )
 
 
-async def test_tcp(tmp_path: Path) -> None:
-    port = free_port()
-    process = started(tmp_path, "--tcp", "--port", str(port))
+async def reachable(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     async with asyncio.timeout(30):
         while True:
             try:
-                reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**26)
-                break
+                return await asyncio.open_connection("127.0.0.1", port, limit=2**26)
             except OSError:
                 await asyncio.sleep(0.1)
+
+
+async def test_tcp(tmp_path: Path) -> None:
+    port = free_port()
+    process = started(tmp_path, "--tcp", "--port", str(port))
+    reader, writer = await reachable(port)
     client = RawClient(reader, writer)
     await client.ask("initialize", INITIALIZE)
     client.notify("initialized", {})
@@ -83,6 +89,71 @@ async def test_websocket(tmp_path: Path) -> None:
         assert "extractive" in str(await ask(2, "textDocument/hover", hover))
         await ask(3, "shutdown", None)
         await socket.send(json.dumps({"jsonrpc": "2.0", "method": "exit"}))
+    assert process.wait(20) == 0
+
+
+async def test_a_second_tcp_connection_is_refused_and_leaves_the_first_alone(tmp_path: Path) -> None:
+    port = free_port()
+    process = started(tmp_path, "--tcp", "--port", str(port))
+    client = RawClient(*await reachable(port))
+    await client.ask("initialize", INITIALIZE)
+    client.notify("initialized", {})
+    buffer = Buffer(client, "file:///a.md", TEXT)
+    assert "extractive" in await buffer.hover(0)
+    reader, second = await reachable(port)
+    assert await asyncio.wait_for(reader.read(), 20) == b""
+    second.close()
+    await client.until(
+        lambda: [each for each in client.of("window/logMessage") if "second connection" in each["message"]]
+    )
+    assert "extractive" in await buffer.hover(0)
+    await client.ask("shutdown", None)
+    client.notify("exit", None)
+    assert process.wait(20) == 0
+
+
+async def test_a_tcp_client_that_leaves_in_the_middle_of_a_message_ends_the_server(tmp_path: Path) -> None:
+    port = free_port()
+    process = started(tmp_path, "--tcp", "--port", str(port))
+    _, writer = await reachable(port)
+    writer.write(b"Content-Length: 100\r\n\r\n{")
+    writer.close()
+    await writer.wait_closed()
+    assert process.wait(20) == 1
+
+
+async def test_a_request_of_a_web_page_is_no_message(tmp_path: Path) -> None:
+    port = free_port()
+    process = started(tmp_path, "--tcp", "--port", str(port))
+    reader, writer = await reachable(port)
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": INITIALIZE}).encode()
+    writer.write(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+    async with asyncio.timeout(30):
+        with contextlib.suppress(ConnectionResetError):  # closed with the rest of the request unread
+            assert await reader.read() == b""
+    assert process.wait(20) == 1
+
+
+async def test_a_second_websocket_and_those_of_web_pages_are_refused(tmp_path: Path) -> None:
+    port = free_port()
+    process = started(tmp_path, "--ws", "--port", str(port))
+    url = f"ws://127.0.0.1:{port}"
+    _, writer = await reachable(port)
+    writer.close()
+    for origin in ("https://evil.example", "http://127.0.0.1.evil.example", "null", "vscode-webview://x"):
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(url, origin=Origin(origin))
+        assert refused.value.response.status_code == 403
+    initialize = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": INITIALIZE})
+    async with asyncio.timeout(60), connect(url, origin=Origin("http://localhost:3000")) as first:
+        await first.send(initialize)
+        assert "capabilities" in str(await first.recv())
+        async with connect(url) as second:
+            with pytest.raises(ConnectionClosed):
+                await second.recv()
+        await first.send(json.dumps({"jsonrpc": "2.0", "id": 2, "method": "shutdown"}))
+        assert json.loads(await first.recv())["id"] == 2
+        await first.send(json.dumps({"jsonrpc": "2.0", "method": "exit"}))
     assert process.wait(20) == 0
 
 
