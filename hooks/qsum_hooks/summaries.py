@@ -12,7 +12,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run ``qsum update`` on the file names in ``argv``; the hook's exit code.
 
     A missing model, engine or network stops no commit: what was left undone is said, and the code is 0, unless
-    ``--require-model`` is among the arguments. Nothing is downloaded while somebody waits for a commit.
+    ``--require-model`` is among the arguments or a page was changed or has failed. Nothing is downloaded while
+    somebody waits for a commit.
     """
     arguments = safe(sys.argv[1:] if argv is None else argv)
     require_model = "--require-model" in arguments

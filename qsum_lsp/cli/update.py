@@ -108,7 +108,9 @@ class Run:
         print_totals(self._reports, self._choices.output_format)
         if no_engine is not None:
             say_error(no_engine)
-            return no_engine.exit_code
+            # What was changed or has failed stops a commit; an engine that is missing need not.
+            if not any(report.written or report.error is not None for report in self._reports):
+                return no_engine.exit_code
         return exit_code(self._reports)
 
     def _look_at(self, pages: Iterator[tuple[Path, Settings] | FileError]) -> Iterator[DuePage | PageReport]:

@@ -6,6 +6,7 @@ import pytest
 import qsum_hooks.check
 import qsum_hooks.summaries
 
+from qsum_lsp.engines.protocol import GenerationRequest
 from qsum_lsp.errors import EngineUnavailable
 from tests.scripted_engine import ScriptedEngine
 
@@ -63,6 +64,24 @@ def test_a_broken_page_fails_all_the_same(
     page.write_text("---\ntitle: [\n---\nText of the page.\n")
     assert qsum_hooks.summaries.main(["page.md"]) == 4
     assert "page.md:3: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("other", "code"),
+    [("# A\n\nToo short for a model.\n", 1), ("---\ntitle: [\n---\nText of the page.\n", 4)],
+    ids=["written", "broken"],
+)
+def test_without_a_model_a_changed_or_failed_page_stops_the_commit(
+    page: Path, engine: ScriptedEngine, other: str, code: int
+) -> None:
+    def fail(request: GenerationRequest) -> str:
+        raise EngineUnavailable("the model is not here")
+
+    engine.answer = fail
+    (page.parent / "other.md").write_text(other)
+    page.write_text("The client sends a request again, as long as there is no answer. " * 5)
+    assert qsum_hooks.summaries.main(["other.md", "page.md"]) == code
+    assert qsum_hooks.summaries.main(["page.md"]) == 0
 
 
 def test_nothing_is_downloaded_during_a_commit(
