@@ -12,7 +12,7 @@ from qsum_lsp.cli.found import find_pages
 from qsum_lsp.cli.options import Overrides, engine_options, paths_argument
 from qsum_lsp.cli.page_reports import OutputFormat, output_options, print_report, print_totals
 from qsum_lsp.cli.terminal import say_error, shown_path
-from qsum_lsp.errors import FileError
+from qsum_lsp.errors import FileError, UsageError
 from qsum_lsp.front_matter.check import CheckedPage, check_page, is_due
 from qsum_lsp.front_matter.edit import check_key
 from qsum_lsp.front_matter.neighbours import Neighbours
@@ -21,6 +21,8 @@ from qsum_lsp.settings import Settings
 
 if TYPE_CHECKING:
     from qsum_lsp.front_matter.llms_txt import LlmsTxt
+
+_PAGE_SUFFIXES = tuple(pattern.removeprefix("*").lower() for pattern in Settings().include)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +149,12 @@ class Run:
 def _listing(path: Path | None) -> "LlmsTxt | None":
     if path is None:
         return None
+    if path.name.lower().endswith(
+        _PAGE_SUFFIXES
+    ):  # the option takes a page that stands behind it for its FILE
+        raise UsageError(
+            f"--llms-txt would overwrite the page {shown_path(path)}; write --llms-txt=llms.txt before the pages."
+        )
     from qsum_lsp.front_matter.llms_txt import LlmsTxt
 
     return LlmsTxt(path)
