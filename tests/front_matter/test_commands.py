@@ -120,6 +120,24 @@ def test_key(qsum: Qsum, page: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "cannot be the key" in capsys.readouterr().err
 
 
+def test_a_marker_at_an_unfit_key_fails_that_page_alone(
+    qsum: Qsum, page: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert qsum("update", page)[0] == 1
+    stale = page.read_text(encoding="utf-8").replace("summary:", '"og:description":') + "More.\n"
+    page.write_text(stale, encoding="utf-8")
+    neighbours = [_write(page.parent / name, BODY) for name in ("a.md", "z.md")]
+    code, reports = qsum("update", page.parent)
+    assert code == 4
+    assert [report["written"] for report in reports] == [True, False, True]
+    assert f"{page}:3: 'og:description' cannot be the key of a summary" in reports[1]["error"]
+    assert page.read_text(encoding="utf-8") == stale
+    assert [_state(qsum, neighbour) for neighbour in neighbours] == [(0, "fresh")] * 2
+
+    _write(page.parent / ".qsum.toml", 'key = "og:description"\n')
+    assert run(["update", str(page)]) == 2, "a setting is wrong for all pages"
+
+
 def test_without_an_engine(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, page: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
