@@ -1,5 +1,6 @@
 """``qsum update`` and ``qsum check``: states, exit codes, output, and input of every bad kind."""
 
+import errno
 import os
 import re
 from pathlib import Path
@@ -259,6 +260,23 @@ def _bad_files(folder: Path) -> dict[str, str]:
         "loop": "cannot be read",
         "dangling": "no such file",
     }
+
+
+def test_a_name_that_the_system_refuses_is_said(qsum: Qsum, page: Path) -> None:
+    site = page.parent
+    long = site / f"{'x' * 300}.md"
+    (site / "loop").symlink_to("loop")
+    code, reports = qsum("update", long, long / "page.md", site / "loop" / "page.md", page)
+    assert code == 4
+    errors = [report["error"] for report in reports]
+    assert errors[0] == f"{long}: cannot be read: {os.strerror(errno.ENAMETOOLONG)}."
+    assert errors[1] == f"{long}/page.md: cannot be read: {os.strerror(errno.ENAMETOOLONG)}."
+    assert errors[2] == f"{site}/loop/page.md: cannot be read: {os.strerror(errno.ELOOP)}."
+    assert reports[3]["written"]
+
+    code, (listed, report) = qsum("update", "--llms-txt", long.with_suffix(".txt"), page)
+    assert (code, listed["state"]) == (4, "fresh")
+    assert os.strerror(errno.ENAMETOOLONG) in report["error"]
 
 
 def test_bad_input_is_named_and_the_others_are_done(qsum: Qsum, tmp_path: Path) -> None:
