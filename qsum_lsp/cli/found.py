@@ -1,5 +1,6 @@
 """The files that a command's PATH arguments stand for, with the settings that hold for each."""
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -11,8 +12,11 @@ from qsum_lsp.settings import Settings
 
 
 def find_pages(paths: Sequence[Path], overrides: Overrides) -> Iterator[tuple[Path, Settings] | FileError]:
-    """The files in order, each once, with the settings that hold for them. Raises UsageError for broken settings."""
-    seen: set[Path] = set()
+    """The files in order, with the settings that hold for them. Raises UsageError for broken settings.
+
+    Each comes once, by the first of its names, whichever ways and links the paths take to it.
+    """
+    seen: set[str] = set()
     by_folder: dict[Path, Settings] = {}
     for path in paths:
         if path == STANDARD_INPUT:
@@ -21,8 +25,10 @@ def find_pages(paths: Sequence[Path], overrides: Overrides) -> Iterator[tuple[Pa
         for found in discover([path], overrides.settings_for(path)):
             if isinstance(found, FileError):
                 yield found
-            elif found.absolute() not in seen:
-                seen.add(found.absolute())
+                continue
+            real = os.path.realpath(found)  # two at once at one file would be in each other's way
+            if real not in seen:
+                seen.add(real)
                 if found.parent not in by_folder:
                     by_folder[found.parent] = overrides.settings_for(found).values
                 yield found, by_folder[found.parent]

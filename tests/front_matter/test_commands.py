@@ -262,6 +262,15 @@ def _bad_files(folder: Path) -> dict[str, str]:
     }
 
 
+def test_a_file_of_several_names_is_one_page(qsum: Qsum, page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(page.parent)
+    Path("sub").mkdir()
+    Path("link.md").symlink_to("page.md")
+    code, reports = qsum("update", "page.md", "sub/../page.md", "link.md", page, ".")
+    assert (code, [report["path"] for report in reports]) == (1, ["page.md"])
+    assert qsum("check", "sub/../page.md", ".")[1][0]["path"] == "sub/../page.md"
+
+
 def test_a_name_that_the_system_refuses_is_said(qsum: Qsum, page: Path) -> None:
     site = page.parent
     long = site / f"{'x' * 300}.md"
