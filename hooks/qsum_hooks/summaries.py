@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("QSUM_OFFLINE", "1")
     from qsum_lsp.cli.main import run  # after the environment is set
 
-    code = run(["update", *arguments])
+    code = run(["update", *arguments], is_hook=True)
     if code == EngineUnavailable.exit_code and not require_model:
         sys.stderr.write(
             "qsum: summaries were left as they are. To have them written, run once: qsum models pull\n"

@@ -6,6 +6,7 @@ import pytest
 import qsum_hooks.check
 import qsum_hooks.summaries
 
+from qsum_lsp.cli.main import run
 from qsum_lsp.engines.protocol import GenerationRequest
 from qsum_lsp.errors import EngineUnavailable
 from tests.scripted_engine import ScriptedEngine
@@ -99,6 +100,23 @@ def test_nothing_is_downloaded_during_a_commit(
     (page.parent / ".qsum.toml").write_text('engine = "llama"\n')
     assert qsum_hooks.summaries.main(["page.md"]) == 0
     assert "qsum models pull" in capsys.readouterr().err
+
+
+def test_what_the_settings_exclude_is_left_out(
+    page: Path, engine: ScriptedEngine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (page.parent / ".qsum.toml").write_text('exclude = ["generated/", "!generated/kept.md", "old-*.md"]\n')
+    names = ["old-page.md", "generated/page.md", "generated/sub/page.md", "generated/kept.md"]
+    for name in names:
+        (page.parent / name).parent.mkdir(parents=True, exist_ok=True)
+        (page.parent / name).write_text(TEXT)
+    assert qsum_hooks.check.main(names) == 0
+    assert qsum_hooks.summaries.main(names) == 0
+    assert capsys.readouterr().out == "no pages\n" * 2
+    assert qsum_hooks.summaries.main([*names, "page.md"]) == 1
+    assert qsum_hooks.check.main([*names, "page.md"]) == 0
+    assert run(["check", "."]) == 0
+    assert run(["check", *names]) == 1, "a person who names a file means it"
 
 
 def test_a_name_like_an_option_is_a_file(page: Path, engine: ScriptedEngine) -> None:
