@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -155,6 +156,25 @@ def test_without_an_engine(
     assert (page.read_bytes(), human.read_bytes()) == before
     assert "page.md: missing  (not updated: there is no engine)" in shown.out
     assert shown.err.count("qsum models pull") == 1
+
+
+def test_ctrl_c_ends_the_download_of_the_model(
+    engine: ScriptedEngine, page: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    went_on = []
+
+    def pull(model: str) -> None:
+        signal.raise_signal(signal.SIGINT)
+        went_on.append(model)
+
+    monkeypatch.setattr("qsum_lsp.cli.updating.model_to_pull", lambda settings: "model")
+    monkeypatch.setattr("qsum_lsp.cli.updating.pull_with_progress", pull)
+    before = page.read_bytes()
+    assert run(["update", str(page), str(_write(page.parent / "other.md", BODY))]) == 130
+    assert went_on == []
+    assert "interrupted" in capsys.readouterr().err
+    assert page.read_bytes() == before
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_a_failing_engine_leaves_the_best_sentence(engine: ScriptedEngine, qsum: Qsum, page: Path) -> None:
