@@ -12,7 +12,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run ``qsum update`` on the file names in ``argv``; the hook's exit code.
 
     A missing model, engine or network stops no commit: what was left undone is said, and the code is 0, unless
-    ``--require-model`` is among the arguments. Nothing is downloaded while somebody waits for a commit.
+    ``--require-model`` is among the arguments or a page was changed or has failed. Nothing is downloaded while
+    somebody waits for a commit.
     """
     arguments = safe(sys.argv[1:] if argv is None else argv)
     require_model = "--require-model" in arguments
@@ -20,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("QSUM_OFFLINE", "1")
     from qsum_lsp.cli.main import run  # after the environment is set
 
-    code = run(["update", *arguments])
+    code = run(["update", *arguments], is_hook=True)
     if code == EngineUnavailable.exit_code and not require_model:
         sys.stderr.write(
             "qsum: summaries were left as they are. To have them written, run once: qsum models pull\n"

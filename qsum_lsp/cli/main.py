@@ -6,7 +6,7 @@ from io import TextIOWrapper
 
 import click
 
-from qsum_lsp.cli.root import root
+from qsum_lsp.cli.root import Caller, root
 from qsum_lsp.errors import QsumError
 from qsum_lsp.logs import log_file, log_to_file
 
@@ -19,14 +19,14 @@ def main() -> None:
     sys.exit(run(sys.argv[1:]))
 
 
-def run(arguments: list[str]) -> int:
-    """Run ``qsum`` with ``arguments``; the exit code."""
+def run(arguments: list[str], *, is_hook: bool = False) -> int:
+    """Run ``qsum`` with ``arguments``; the exit code. For hooks, named files that the settings exclude are left out."""
     log_to_file()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # JSON is UTF-8 wherever it goes, also where the console is not
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
-        result = root.main(arguments, prog_name="qsum", standalone_mode=False)
+        result = root.main(arguments, prog_name="qsum", standalone_mode=False, obj=Caller(is_hook=is_hook))
     except click.exceptions.Abort:  # click's word for Ctrl-C
         click.echo("qsum: interrupted; what was finished is kept.", err=True)
         return INTERRUPTED

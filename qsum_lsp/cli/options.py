@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import os
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -57,4 +58,4 @@ class Overrides:
 
     def settings_for(self, path: Path) -> FolderSettings:
         """What holds for the file or folder ``path``. Raises UsageError, FileError."""
-        return load_settings(path if path.is_dir() else path.parent, self.values)
+        return load_settings(path if os.path.isdir(path) else path.parent, self.values)

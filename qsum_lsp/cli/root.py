@@ -1,5 +1,6 @@
 """The root command. A command's module is imported when that command runs, so that ``qsum`` starts quickly."""
 
+from dataclasses import dataclass
 from importlib import import_module
 
 import click
@@ -45,6 +46,13 @@ Exit codes: 0 nothing to report; 1 changed, stale or missing; 2 wrong usage or s
 3 no engine or model; 4 a file could not be read or written.
 Environment: QSUM_HOME moves everything qsum keeps; QSUM_OFFLINE=1 forbids every download.
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who runs a command: people name the files that they mean, hooks name all that a commit changes."""
+
+    is_hook: bool
 
 
 class _LazyGroup(click.Group):

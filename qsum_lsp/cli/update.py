@@ -12,7 +12,7 @@ from qsum_lsp.cli.found import find_pages
 from qsum_lsp.cli.options import Overrides, engine_options, paths_argument
 from qsum_lsp.cli.page_reports import OutputFormat, output_options, print_report, print_totals
 from qsum_lsp.cli.terminal import say_error, shown_path
-from qsum_lsp.errors import FileError
+from qsum_lsp.errors import FileError, UsageError
 from qsum_lsp.front_matter.check import CheckedPage, check_page, is_due
 from qsum_lsp.front_matter.edit import check_key
 from qsum_lsp.front_matter.neighbours import Neighbours
@@ -21,6 +21,8 @@ from qsum_lsp.settings import Settings
 
 if TYPE_CHECKING:
     from qsum_lsp.front_matter.llms_txt import LlmsTxt
+
+_PAGE_SUFFIXES = tuple(pattern.removeprefix("*").lower() for pattern in Settings().include)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +110,9 @@ class Run:
         print_totals(self._reports, self._choices.output_format)
         if no_engine is not None:
             say_error(no_engine)
-            return no_engine.exit_code
+            # What was changed or has failed stops a commit; an engine that is missing need not.
+            if not any(report.written or report.error is not None for report in self._reports):
+                return no_engine.exit_code
         return exit_code(self._reports)
 
     def _look_at(self, pages: Iterator[tuple[Path, Settings] | FileError]) -> Iterator[DuePage | PageReport]:
@@ -145,6 +149,12 @@ class Run:
 def _listing(path: Path | None) -> "LlmsTxt | None":
     if path is None:
         return None
+    if path.name.lower().endswith(
+        _PAGE_SUFFIXES
+    ):  # the option takes a page that stands behind it for its FILE
+        raise UsageError(
+            f"--llms-txt would overwrite the page {shown_path(path)}; write --llms-txt=llms.txt before the pages."
+        )
     from qsum_lsp.front_matter.llms_txt import LlmsTxt
 
     return LlmsTxt(path)

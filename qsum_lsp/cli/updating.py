@@ -2,7 +2,9 @@
 
 import asyncio
 import difflib
+import signal
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import click
@@ -96,7 +98,7 @@ class DuePages:
         """Download what the engine needs and is not here yet. Raises EngineUnavailable where it is not to be had."""
         model = model_to_pull(settings)
         if model is not None and model not in self._pulled:
-            with progress.paused():
+            with progress.paused(), _interruptible():
                 pull_with_progress(model)
             self._pulled.add(model)
 
@@ -109,6 +111,20 @@ class DuePages:
                 and self._choices.output_format != "json"
             ):
                 _print_diff(result)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C ends what blocks the event loop; asyncio would only cancel what next waits for the loop."""
+    of_asyncio = signal.getsignal(signal.SIGINT)
+    if not callable(of_asyncio):  # ignored, as for what runs in the background
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, of_asyncio)
 
 
 def _print_diff(updated: UpdatedPage) -> None:

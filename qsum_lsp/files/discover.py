@@ -1,5 +1,6 @@
 """Which files a list of paths stands for."""
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -17,15 +18,7 @@ def discover(paths: Iterable[Path], settings: FolderSettings) -> Iterator[Path |
     """
     seen: set[Path] = set()
     for path in paths:
-        if path.is_dir():
-            from qsum_lsp.files.walk import walk_folder  # pathspec, which only folders need
-
-            found: Iterable[Path | FileError] = walk_folder(path, settings)
-        elif path.exists() or path.is_symlink():
-            found = (path,)
-        else:
-            found = (FileError(f"{path}: there is no such file or folder."),)
-        for item in found:
+        for item in _below(path, settings):
             if isinstance(item, FileError):
                 yield item
                 continue
@@ -33,3 +26,17 @@ def discover(paths: Iterable[Path], settings: FolderSettings) -> Iterator[Path |
             if absolute not in seen:
                 seen.add(absolute)
                 yield item
+
+
+def _below(path: Path, settings: FolderSettings) -> Iterable[Path | FileError]:
+    if os.path.isdir(path):  # unlike the method of a path, never fails for a name that the system refuses
+        from qsum_lsp.files.walk import walk_folder  # pathspec, which only folders need
+
+        return walk_folder(path, settings)
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return (FileError(f"{path}: there is no such file or folder."),)
+    except OSError as error:
+        return (FileError(f"{path}: cannot be read: {error.strerror}."),)
+    return (path,)

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pathspec import GitIgnoreSpec
 
@@ -44,6 +44,15 @@ def walk_folder(top: Path, settings: FolderSettings) -> Iterator[Path | FileErro
             if not left_out(name, is_folder=False):
                 yield path
     yield from problems
+
+
+def is_excluded(path: Path, settings: FolderSettings) -> bool:
+    """Whether a walk from the settings' root leaves the file ``path`` out by ``exclude``."""
+    exclude = GitIgnoreSpec.from_lines(settings.values.exclude)
+    target = PurePosixPath(_relative(Path(os.path.realpath(path.parent)) / path.name, settings.root))
+    return exclude.match_file(target) or any(
+        exclude.match_file(f"{folder}/") for folder in target.parents[:-1]
+    )
 
 
 def _relative(path: Path, root: Path) -> str:

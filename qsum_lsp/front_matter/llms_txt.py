@@ -84,7 +84,7 @@ class LlmsTxt:
 
         Raises FileError where it cannot be written, or where somebody else wrote it, unless ``force``.
         """
-        old = read_text(self.path) if self.path.exists() else None
+        old = read_text(self.path) if os.path.exists(self.path) else None
         if old is not None and SIGNATURE not in old and not force:
             raise FileError(f"{self.path}: was not written by qsum; --force replaces it.")
         folder = self.path.absolute().parent

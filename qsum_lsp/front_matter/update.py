@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from qsum_lsp.document import Document, parse
-from qsum_lsp.errors import FileError
+from qsum_lsp.errors import FileError, UsageError
 from qsum_lsp.files.replace import replace_file
 from qsum_lsp.front_matter.check import CheckedPage, failed
-from qsum_lsp.front_matter.edit import set_summary
+from qsum_lsp.front_matter.edit import check_key, set_summary
 from qsum_lsp.front_matter.errors import FrontMatterError
 from qsum_lsp.front_matter.neighbours import Neighbours
 from qsum_lsp.front_matter.page import Page
@@ -42,10 +42,21 @@ async def update_page(
     *,
     dry_run: bool = False,
 ) -> UpdatedPage:
-    """Summarise a page that is due and write it, unless ``dry_run``. Errors with the file are in the report."""
+    """Summarise a page that is due and write it, unless ``dry_run``. Errors with the file are in the report.
+
+    Raises UsageError where the setting ``key`` is no plain name.
+    """
     page, report = checked.page, checked.report
     if page is None:
         raise ValueError("a page that could not be read is not due")
+    try:
+        check_key(report.key)
+    except UsageError as error:
+        if settings.key is not None:
+            raise
+        # The key is where this page's own marker stands; the other pages have theirs.
+        unfit = FrontMatterError(str(error).removesuffix("."), line=report.line)
+        return UpdatedPage(report=failed(report.path, unfit), before=page.text, after=page.text)
     style = neighbours.style(checked.path, page, report.key, settings)
     document = parse(page.text)
     made = await summarize(document, style)

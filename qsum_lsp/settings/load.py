@@ -1,5 +1,6 @@
 """Settings files: ``.qsum.toml`` and ``[tool.qsum]`` in ``pyproject.toml``, the nearest first."""
 
+import os
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -37,7 +38,8 @@ def load_settings(
     cannot be read. ``on_wrong`` is given such a setting instead, and it is left out.
     """
     merged: dict[str, Any] = {}
-    found = list(_settings_files(folder.resolve()))
+    folder = Path(os.path.realpath(folder))  # unlike resolve, never fails for a name that the system refuses
+    found = list(_settings_files(folder))
     for _, (where, values) in found:
         for name, value in values.items():
             try:
@@ -49,7 +51,7 @@ def load_settings(
                 continue
             merged.setdefault(name, checked)
     merged.update(overrides or {})
-    root = found[0][0].parent if found else folder.resolve()
+    root = found[0][0].parent if found else folder
     return FolderSettings(values=Settings(**merged), root=root, files=tuple(path for path, _ in found))
 
 

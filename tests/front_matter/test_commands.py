@@ -1,7 +1,9 @@
 """``qsum update`` and ``qsum check``: states, exit codes, output, and input of every bad kind."""
 
+import errno
 import os
 import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -161,6 +163,24 @@ def test_key(qsum: Qsum, page: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "cannot be the key" in capsys.readouterr().err
 
 
+def test_a_marker_at_an_unfit_key_fails_that_page_alone(
+    qsum: Qsum, page: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert qsum("update", page)[0] == 1
+    stale = page.read_text(encoding="utf-8").replace("summary:", '"og:description":') + "More.\n"
+    page.write_text(stale, encoding="utf-8")
+    neighbours = [_write(page.parent / name, BODY) for name in ("a.md", "z.md")]
+    code, reports = qsum("update", page.parent)
+    assert code == 4
+    assert [report["written"] for report in reports] == [True, False, True]
+    assert f"{page}:3: 'og:description' cannot be the key of a summary" in reports[1]["error"]
+    assert page.read_text(encoding="utf-8") == stale
+    assert [_state(qsum, neighbour) for neighbour in neighbours] == [(0, "fresh")] * 2
+
+    _write(page.parent / ".qsum.toml", 'key = "og:description"\n')
+    assert run(["update", str(page)]) == 2, "a setting is wrong for all pages"
+
+
 def test_without_an_engine(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, page: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -177,6 +197,25 @@ def test_without_an_engine(
     assert (page.read_bytes(), human.read_bytes()) == before
     assert "page.md: missing  (not updated: there is no engine)" in shown.out
     assert shown.err.count("qsum models pull") == 1
+
+
+def test_ctrl_c_ends_the_download_of_the_model(
+    engine: ScriptedEngine, page: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    went_on = []
+
+    def pull(model: str) -> None:
+        signal.raise_signal(signal.SIGINT)
+        went_on.append(model)
+
+    monkeypatch.setattr("qsum_lsp.cli.updating.model_to_pull", lambda settings: "model")
+    monkeypatch.setattr("qsum_lsp.cli.updating.pull_with_progress", pull)
+    before = page.read_bytes()
+    assert run(["update", str(page), str(_write(page.parent / "other.md", BODY))]) == 130
+    assert went_on == []
+    assert "interrupted" in capsys.readouterr().err
+    assert page.read_bytes() == before
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_a_failing_engine_leaves_the_best_sentence(engine: ScriptedEngine, qsum: Qsum, page: Path) -> None:
@@ -282,6 +321,32 @@ def _bad_files(folder: Path) -> dict[str, str]:
         "loop": "cannot be read",
         "dangling": "no such file",
     }
+
+
+def test_a_file_of_several_names_is_one_page(qsum: Qsum, page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(page.parent)
+    Path("sub").mkdir()
+    Path("link.md").symlink_to("page.md")
+    code, reports = qsum("update", "page.md", "sub/../page.md", "link.md", page, ".")
+    assert (code, [report["path"] for report in reports]) == (1, ["page.md"])
+    assert qsum("check", "sub/../page.md", ".")[1][0]["path"] == "sub/../page.md"
+
+
+def test_a_name_that_the_system_refuses_is_said(qsum: Qsum, page: Path) -> None:
+    site = page.parent
+    long = site / f"{'x' * 300}.md"
+    (site / "loop").symlink_to("loop")
+    code, reports = qsum("update", long, long / "page.md", site / "loop" / "page.md", page)
+    assert code == 4
+    errors = [report["error"] for report in reports]
+    assert errors[0] == f"{long}: cannot be read: {os.strerror(errno.ENAMETOOLONG)}."
+    assert errors[1] == f"{long}/page.md: cannot be read: {os.strerror(errno.ENAMETOOLONG)}."
+    assert errors[2] == f"{site}/loop/page.md: cannot be read: {os.strerror(errno.ELOOP)}."
+    assert reports[3]["written"]
+
+    code, (listed, report) = qsum("update", "--llms-txt", long.with_suffix(".txt"), page)
+    assert (code, listed["state"]) == (4, "fresh")
+    assert os.strerror(errno.ENAMETOOLONG) in report["error"]
 
 
 def test_bad_input_is_named_and_the_others_are_done(qsum: Qsum, tmp_path: Path) -> None:

@@ -64,6 +64,19 @@ def test_one_that_a_person_wrote_stays(site: Path, capsys: pytest.CaptureFixture
     assert (site / "llms.txt").read_text() == "# Mine\n"
 
 
+@pytest.mark.parametrize("page", ["start.md", "start.MDX", "start.Rmd"])
+def test_a_page_is_never_taken_for_the_file(
+    site: Path, page: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _page(site / page, "Start", "How to start.")
+    before = (site / page).read_bytes()
+    assert run(["update", "--force", "--llms-txt", page, "index.md"]) == 2
+    assert "write --llms-txt=llms.txt before the pages" in capsys.readouterr().err
+    assert (site / page).read_bytes() == before
+    assert run(["update", "--llms-txt=llms.txt", page, "index.md"]) == 1
+    assert "How to start." in (site / "llms.txt").read_text(encoding="utf-8")
+
+
 def test_new_summaries_are_in_it(site: Path) -> None:
     (site / "new.md").write_text("# New page\n\nIt says something of use here.\n", encoding="utf-8")
     assert run(["update", ".", "--llms-txt"]) == 1

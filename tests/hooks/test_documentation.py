@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from qsum_lsp.settings import Settings
+
 PROJECT = Path(__file__).parents[2]
 TEXT = (PROJECT / "docs" / "ci.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
@@ -23,7 +25,19 @@ def test_hooks_are_those_that_exist() -> None:
     defined = yaml.safe_load((PROJECT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
     (used,) = [yaml.safe_load(block) for kind, block in BLOCKS if "rev: v" in block]
     assert [hook["id"] for hook in used["repos"][0]["hooks"]] == [hook["id"] for hook in defined]
-    assert all(hook["require_serial"] and hook["types"] == ["markdown"] for hook in defined)
+    assert all(hook["require_serial"] and hook["types"] == ["text"] for hook in defined)
+
+
+def test_hooks_look_at_the_files_that_a_folder_stands_for() -> None:
+    defined = yaml.safe_load((PROJECT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
+    (lefthook,) = [yaml.safe_load(block)["pre-commit"] for _, block in BLOCKS if "lefthook" in block]
+    (plain,) = [block for kind, block in BLOCKS if kind == "sh"]
+    for pattern in Settings().include:
+        name = pattern.replace("*", "page")
+        assert all(re.search(hook["files"], name) for hook in defined)
+        assert pattern.removeprefix("*.") in re.split("[{},]", lefthook["commands"]["qsum"]["glob"])
+        assert f"'{pattern}'" in plain
+    assert not any(re.search(hook["files"], "page.mdc") for hook in defined)
 
 
 def test_plain_git_hook(tmp_path: Path) -> None:

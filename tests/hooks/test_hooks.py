@@ -6,6 +6,8 @@ import pytest
 import qsum_hooks.check
 import qsum_hooks.summaries
 
+from qsum_lsp.cli.main import run
+from qsum_lsp.engines.protocol import GenerationRequest
 from qsum_lsp.errors import EngineUnavailable
 from tests.scripted_engine import ScriptedEngine
 
@@ -65,6 +67,24 @@ def test_a_broken_page_fails_all_the_same(
     assert "page.md:3: " in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("other", "code"),
+    [("# A\n\nToo short for a model.\n", 1), ("---\ntitle: [\n---\nText of the page.\n", 4)],
+    ids=["written", "broken"],
+)
+def test_without_a_model_a_changed_or_failed_page_stops_the_commit(
+    page: Path, engine: ScriptedEngine, other: str, code: int
+) -> None:
+    def fail(request: GenerationRequest) -> str:
+        raise EngineUnavailable("the model is not here")
+
+    engine.answer = fail
+    (page.parent / "other.md").write_text(other)
+    page.write_text("The client sends a request again, as long as there is no answer. " * 5)
+    assert qsum_hooks.summaries.main(["other.md", "page.md"]) == code
+    assert qsum_hooks.summaries.main(["page.md"]) == 0
+
+
 def test_nothing_is_downloaded_during_a_commit(
     page: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -80,6 +100,23 @@ def test_nothing_is_downloaded_during_a_commit(
     (page.parent / ".qsum.toml").write_text('engine = "llama"\n')
     assert qsum_hooks.summaries.main(["page.md"]) == 0
     assert "qsum models pull" in capsys.readouterr().err
+
+
+def test_what_the_settings_exclude_is_left_out(
+    page: Path, engine: ScriptedEngine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (page.parent / ".qsum.toml").write_text('exclude = ["generated/", "!generated/kept.md", "old-*.md"]\n')
+    names = ["old-page.md", "generated/page.md", "generated/sub/page.md", "generated/kept.md"]
+    for name in names:
+        (page.parent / name).parent.mkdir(parents=True, exist_ok=True)
+        (page.parent / name).write_text(TEXT)
+    assert qsum_hooks.check.main(names) == 0
+    assert qsum_hooks.summaries.main(names) == 0
+    assert capsys.readouterr().out == "no pages\n" * 2
+    assert qsum_hooks.summaries.main([*names, "page.md"]) == 1
+    assert qsum_hooks.check.main([*names, "page.md"]) == 0
+    assert run(["check", "."]) == 0
+    assert run(["check", *names]) == 1, "a person who names a file means it"
 
 
 def test_a_name_like_an_option_is_a_file(page: Path, engine: ScriptedEngine) -> None:

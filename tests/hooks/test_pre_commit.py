@@ -268,6 +268,22 @@ def test_names_with_everything_that_git_allows(repository: Repository) -> None:
     assert not (repository.path / "x").exists()
 
 
+def test_pages_of_every_suffix_but_those_that_are_excluded(repository: Repository) -> None:
+    (repository.path / ".qsum.toml").write_text('engine = "extractive"\nexclude = ["generated/"]\n')
+    names = ["a.md", "b.markdown", "c.mdx", "d.qmd", "e.Rmd", "F.MD"]
+    pages = [repository.page(name) for name in names]
+    others = [repository.page("notes.txt"), repository.page("generated/page.mdx")]
+    repository.git("add", "-A")
+    assert repository.commit().returncode == 1
+    assert {name: _state(page) for name, page in zip(names, pages, strict=True)} == dict.fromkeys(
+        names, "fresh"
+    )
+    assert [other.read_text(encoding="utf-8") for other in others] == [BODY] * 2
+    repository.git("add", "-A")
+    done = repository.commit()
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_a_missing_model_stops_no_commit(repository: Repository) -> None:
     (repository.path / ".qsum.toml").write_text('engine = "llama"\n')
     config = repository.path / ".pre-commit-config.yaml"
