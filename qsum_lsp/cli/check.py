@@ -22,7 +22,7 @@ stale    qsum wrote it, and the text has changed since
 missing  there is none
 edited   qsum wrote it, and a person changed it: theirs from now on
 human    a person wrote it
-empty    there is none, and no text to make one from
+empty    no text to make one from; one of qsum's is of text that is gone
 
 The exit code is 1 where a page is stale or missing. No model, cache or network is used.
 """

@@ -4,10 +4,8 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import click
-
 from qsum_lsp.cli.options import Overrides
-from qsum_lsp.cli.root import Caller
+from qsum_lsp.cli.root import called_by_hook
 from qsum_lsp.cli.terminal import STANDARD_INPUT
 from qsum_lsp.errors import FileError
 from qsum_lsp.files import discover
@@ -20,8 +18,6 @@ def find_pages(paths: Sequence[Path], overrides: Overrides) -> Iterator[tuple[Pa
     Each comes once, by the first of its names, whichever ways and links the paths take to it. A file that is named
     is there whatever the settings exclude, but for hooks.
     """
-    caller = click.get_current_context().find_object(Caller)
-    is_hook = caller is not None and caller.is_hook
     seen: set[str] = set()
     by_folder: dict[Path, Settings] = {}
     for path in paths:
@@ -29,7 +25,7 @@ def find_pages(paths: Sequence[Path], overrides: Overrides) -> Iterator[tuple[Pa
             yield path, overrides.settings_for(Path.cwd()).values
             continue
         settings = overrides.settings_for(path)
-        if is_hook and _is_excluded_file(path, settings):
+        if called_by_hook() and _is_excluded_file(path, settings):
             continue
         for found in discover([path], settings):
             if isinstance(found, FileError):

@@ -55,6 +55,12 @@ class Caller:
     is_hook: bool
 
 
+def called_by_hook() -> bool:
+    """Whether the command that runs now was called by a hook."""
+    caller = click.get_current_context().find_object(Caller)
+    return caller is not None and caller.is_hook
+
+
 class _LazyGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 — click's signature
         return list(_COMMANDS)

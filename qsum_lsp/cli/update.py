@@ -11,6 +11,7 @@ import click
 from qsum_lsp.cli.found import find_pages
 from qsum_lsp.cli.options import Overrides, engine_options, paths_argument
 from qsum_lsp.cli.page_reports import OutputFormat, output_options, print_report, print_totals
+from qsum_lsp.cli.root import called_by_hook
 from qsum_lsp.cli.terminal import say_error, shown_path
 from qsum_lsp.errors import FileError, UsageError
 from qsum_lsp.front_matter.check import CheckedPage, check_page, is_due
@@ -111,7 +112,8 @@ class Run:
         if no_engine is not None:
             say_error(no_engine)
             # What was changed or has failed stops a commit; an engine that is missing need not.
-            if not any(report.written or report.error is not None for report in self._reports):
+            to_stop = any(report.written or report.error is not None for report in self._reports)
+            if not (called_by_hook() and to_stop):
                 return no_engine.exit_code
         return exit_code(self._reports)
 
