@@ -152,6 +152,14 @@ class EnginePlace:
         for path in (self.socket, self.record_path):
             path.unlink(missing_ok=True)
 
+    def leave(self, record: EngineRecord) -> None:
+        """Take the process of ``record`` out of sight, where no other has taken the place since.
+
+        Another may have: the running lock holds it off no longer once this folder was removed.
+        """
+        if self.read() == record:
+            self.remove()
+
     def write_failure(self, message: str) -> None:
         """Leave to the waiting clients why the engine did not start."""
         self._write("failed", {"at": time.time(), "message": message})

@@ -84,14 +84,14 @@ class EngineProcess:
         else:
             self._listener = loopback_listener(self._port)
             address = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        record = EngineRecord(
+        self._record = EngineRecord(
             pid=os.getpid(),
             created=psutil.Process().create_time(),
             address=address,
             token=self._token,
             model=self._hosted.engine.identity.model,
         )
-        self._place.write(record)
+        self._place.write(self._record)
 
     async def _load(self) -> None:
         await self._hosted.load()
@@ -119,7 +119,7 @@ class EngineProcess:
     async def _leave(self, serving: asyncio.Task[None], loading: asyncio.Task[None]) -> None:
         """Out of sight for new clients first, then end what runs, then the engine and the connections."""
         self._hosted.state = "stopping"
-        self._place.remove()
+        self._place.leave(self._record)
         loading.cancel()
         await asyncio.gather(loading, return_exceptions=True)
         await self._hosted.scheduler.stop(_FINISH_SECONDS)

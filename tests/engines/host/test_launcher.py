@@ -1,11 +1,14 @@
 """What the launcher takes for the engine while one process follows another."""
 
+import asyncio
+import shutil
 import socket
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from qsum_lsp import home
 from qsum_lsp.engines.host import launcher, process
 from qsum_lsp.engines.host.place import EnginePlace, EngineRecord
 from qsum_lsp.engines.host.process import EngineProcess
@@ -61,3 +64,18 @@ async def test_a_record_read_before_the_next_process_listened_is_not_used(
     finder = launcher.Launcher(place, [])
     assert await finder.find() is None
     assert await finder.find() == started
+
+
+async def test_a_process_that_leaves_takes_nothing_of_its_successor_along(place: EnginePlace) -> None:
+    first, second = (EngineProcess(ScriptedEngine(), place, idle_minutes=1) for _ in range(2))
+    first._listen()
+    shutil.rmtree(home.run_folder())  # and with it the lock that the first one holds
+    place.prepare()
+    second._listen()
+    place.write(EngineRecord(pid=1, created=1.0, address=f"unix:{place.socket}"))  # not this same process
+    with first._listener, second._listener:
+        await first._leave(asyncio.create_task(asyncio.sleep(0)), asyncio.create_task(asyncio.sleep(0)))
+        record = await launcher.Launcher(place, []).find()
+    place.remove()
+    assert record is not None
+    assert record.pid == 1
