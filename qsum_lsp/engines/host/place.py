@@ -28,8 +28,8 @@ _SAME_PROCESS_SECONDS = 1.0
 class EngineRecord:
     """What a running engine process writes down. ``address`` is ``unix:PATH`` or ``http://127.0.0.1:PORT``.
 
-    ``created`` is the process's start time (seconds since the epoch), which tells it from a later process with
-    the same number.
+    The process's start tells it from a later process with the same number: ``started``, its ``start_mark``, or where
+    that is empty ``created`` (seconds since the epoch), which on Linux moves when the clock is set.
     """
 
     pid: int
@@ -37,14 +37,17 @@ class EngineRecord:
     address: str
     token: str | None = None
     model: str = ""
+    started: str = ""
 
     def process(self) -> psutil.Process | None:
         """The process, where it still runs."""
         try:
             process = psutil.Process(self.pid)
-            if abs(process.create_time() - self.created) > _SAME_PROCESS_SECONDS:
-                return None
-            return process if process.status() != psutil.STATUS_ZOMBIE else None
+            if self.started:
+                same = start_mark(self.pid) == self.started
+            else:
+                same = abs(process.create_time() - self.created) <= _SAME_PROCESS_SECONDS
+            return process if same and process.status() != psutil.STATUS_ZOMBIE else None
         except psutil.Error:
             return None
 
@@ -183,6 +186,16 @@ class EnginePlace:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             json.dump(value, file)
         Path(temporary).replace(self._path(suffix))
+
+
+def start_mark(pid: int) -> str:
+    """On Linux the boot, and the process's start in clock ticks since then (proc_pid_stat(5)); else empty."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()  # a name may hold spaces
+    except OSError:
+        return ""
+    return f"{boot} {int(fields[19])}"
 
 
 def _user_id() -> str:

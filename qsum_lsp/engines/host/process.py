@@ -22,7 +22,7 @@ from qsum_lsp.engines.host.listen import (
     loopback_listener,
     unix_listener,
 )
-from qsum_lsp.engines.host.place import EnginePlace, EngineRecord
+from qsum_lsp.engines.host.place import EnginePlace, EngineRecord, start_mark
 from qsum_lsp.engines.protocol import Engine
 
 _log = logging.getLogger(__name__)
@@ -90,6 +90,7 @@ class EngineProcess:
             address=address,
             token=self._token,
             model=self._hosted.engine.identity.model,
+            started=start_mark(os.getpid()),
         )
         self._place.write(self._record)
 

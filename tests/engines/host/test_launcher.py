@@ -3,9 +3,11 @@
 import asyncio
 import shutil
 import socket
+import sys
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from qsum_lsp import home
@@ -79,3 +81,22 @@ async def test_a_process_that_leaves_takes_nothing_of_its_successor_along(place:
     place.remove()
     assert record is not None
     assert record.pid == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the start time stays as it is")
+def test_a_process_is_known_by_its_start_whatever_the_clock_says(
+    place: EnginePlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine_process = EngineProcess(ScriptedEngine(), place, idle_minutes=1)
+    engine_process._listen()
+    engine_process._listener.close()
+    record = place.read()
+    place.remove()
+    assert record is not None
+    create_time = psutil.Process.create_time
+    monkeypatch.setattr(psutil.Process, "create_time", lambda process: create_time(process) + 3)
+    assert record.process() is not None
+    boot, _, ticks = record.started.partition(" ")
+    assert replace(record, started=f"{boot} {int(ticks) - 1}").process() is None
+    assert replace(record, started=f"another-boot {ticks}").process() is None
+    assert replace(record, started="").process() is None  # of a version that did not know it
