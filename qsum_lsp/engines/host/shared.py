@@ -179,8 +179,12 @@ class SharedEngine:
             self._status = EngineStatus(state="loading")
             self._connecting = asyncio.create_task(self._connect())
             self._connecting.add_done_callback(self._note_connection)
+        connecting = self._connecting
+        await asyncio.wait({connecting})
+        if connecting.cancelled():
+            raise EngineUnavailable("The engine is closed.")
         try:
-            return await asyncio.shield(self._connecting)
+            return connecting.result()
         except EngineUnavailable as error:
             raise EngineUnavailable(str(error)) from None  # one object must not be raised in several tasks
 

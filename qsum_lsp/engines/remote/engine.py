@@ -117,13 +117,12 @@ class RemoteEngine:
     async def _with_retries(
         self, call: "Callable[[ChatClient], Awaitable[Completion]]", priority: Priority
     ) -> Completion:
-        client = self._connect()
         patience = Patience()
         while True:
             try:
                 async with self._limiter.slot(priority) as admitted_at:
                     try:
-                        completion = await call(client)
+                        completion = await call(self._connect())
                     except (StatusError, ConnectionLost) as error:
                         self._note_overload(error, admitted_at)
                         raise
@@ -185,7 +184,14 @@ class RemoteEngine:
         self._connect()
         if self._served is None or (self._served.done() and self._failed(self._served)):
             self._served = asyncio.create_task(self._describe())
-        return await asyncio.shield(self._served)
+            self._served.add_done_callback(
+                self._failed
+            )  # its error is known, also where nobody waits any more
+        served = self._served
+        await asyncio.wait({served})
+        if served.cancelled():
+            raise EngineUnavailable("The engine is closed.")
+        return served.result()
 
     @staticmethod
     def _failed(task: "asyncio.Task[ServedModel | None]") -> bool:

@@ -117,6 +117,16 @@ async def test_a_process_that_cannot_even_start_is_explained(engines: Engines) -
     await engine.aclose()
 
 
+async def test_closing_while_the_engine_starts_tells_all_who_wait(engines: Engines) -> None:
+    engine = client(NAME)
+    waiting = [asyncio.create_task(engine.generate(ask())) for _ in range(3)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    await engine.aclose()
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [repr(result) for result in results] == ["EngineUnavailable('The engine is closed.')"] * 3
+
+
 async def test_cancelling_frees_the_engine_within_a_step(engines: Engines) -> None:
     engine = client(NAME, seconds_per_word=0.5)
     for on_text in (None, lambda _: None):

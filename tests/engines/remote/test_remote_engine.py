@@ -292,3 +292,22 @@ async def test_a_missing_key_names_the_variable(monkeypatch: pytest.MonkeyPatch)
     engine = RemoteEngine(Settings(engine="remote", url="http://127.0.0.1:9", api_key_env="QSUM_TEST_KEY"))
     with pytest.raises(EngineUnavailable, match="QSUM_TEST_KEY"):
         await engine.generate(ask())
+
+
+async def test_closing_tells_all_who_wait_that_the_engine_is_closed() -> None:
+    async with serving(OtherServer()) as server:
+        for ask_first in (False, True):
+            engine = engine_for(server)
+            if ask_first:
+                await engine.generate(ask())
+            server.seconds = 60
+            waiting = [
+                asyncio.create_task(engine.generate(ask())) for _ in range(12)
+            ]  # more than may run at once
+            while len(server.bodies) < (1 + 8 if ask_first else 0):  # noqa: ASYNC110 — the server's state
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0)
+            await engine.aclose()
+            results = await asyncio.gather(*waiting, return_exceptions=True)
+            assert {repr(result) for result in results} == {"EngineUnavailable('The engine is closed.')"}
+            server.seconds = 0
