@@ -273,12 +273,22 @@ class RemoteEngine:
 
             key = BearerKey(self._key()) if self._key_name else None
             auth: httpx.Auth | None = key or (httpx.BasicAuth(*self._userinfo) if self._userinfo else None)
-            http = httpx.AsyncClient(
-                base_url=self._url,
-                auth=auth,
-                timeout=httpx.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS, pool=None),
-                limits=httpx.Limits(max_connections=None, max_keepalive_connections=32),
-            )
+            try:
+                url = httpx.URL(self._url)
+            except httpx.InvalidURL as error:
+                raise self._unavailable(f"`url` is no address: {error}.") from None
+            try:
+                http = httpx.AsyncClient(
+                    base_url=url,
+                    auth=auth,
+                    timeout=httpx.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS, pool=None),
+                    limits=httpx.Limits(max_connections=None, max_keepalive_connections=32),
+                )
+            except (ImportError, OSError, ValueError, httpx.InvalidURL) as error:
+                raise self._unavailable(
+                    f"What the environment says of proxies or certificates cannot be used: {error}. "
+                    "Check ALL_PROXY, HTTP_PROXY, HTTPS_PROXY, NO_PROXY and SSL_CERT_FILE."
+                ) from None
             self._client = ChatClient(http, key=key)
         return self._client
 
@@ -297,9 +307,14 @@ def _api_url(url: str | None) -> tuple[str, tuple[str, str] | None]:
     """The API's address with ``/v1`` where only a host is given, and apart from it a user name and password."""
     if not url:
         raise UsageError('`engine = "remote"` needs `url`, the address of an OpenAI-compatible server.')
-    parts = urlsplit(url)
+    wrong = UsageError("`url` must be an http or https address such as http://localhost:8000/v1.")
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # checked only here
+    except ValueError:
+        raise wrong from None
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise UsageError("`url` must be an http or https address such as http://localhost:8000/v1.")
+        raise wrong
     path = parts.path.rstrip("/") or "/v1"
     host = parts.netloc.rpartition("@")[2]
     userinfo = (parts.username, parts.password or "") if parts.username else None

@@ -281,10 +281,35 @@ async def test_a_proxy_from_the_environment_is_used(monkeypatch: pytest.MonkeyPa
     assert proxy.headers[-1]["host"] == "models.invalid"
 
 
-@pytest.mark.parametrize("url", [None, "", "localhost:8000", "ftp://x", "unix:/x"])
+@pytest.mark.parametrize(
+    "url", [None, "", "localhost:8000", "ftp://x", "unix:/x", "http://x:8o", "http://x:99999", "http://[::1"]
+)
 def test_a_bad_url_is_a_settings_error(url: str | None) -> None:
     with pytest.raises(UsageError, match="url"):
         RemoteEngine(Settings(engine="remote", url=url))
+
+
+async def test_an_address_that_only_the_client_refuses_is_unavailable() -> None:
+    engine = RemoteEngine(Settings(engine="remote", url="http://x\x01/v1"))
+    with pytest.raises(EngineUnavailable, match="`url` is no address"):
+        await engine.generate(ask())
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("ALL_PROXY", "other://127.0.0.1:9"),
+        ("HTTP_PROXY", "http://127.0.0.1:port"),
+        ("SSL_CERT_FILE", "/no/such/file"),
+    ],
+)
+async def test_an_environment_that_cannot_be_used_is_named(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    engine = RemoteEngine(Settings(engine="remote", url="http://127.0.0.1:9"))
+    with pytest.raises(EngineUnavailable, match=variable):
+        await engine.generate(ask())
 
 
 async def test_a_missing_key_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
