@@ -136,12 +136,16 @@ class EnginePlace:
             return None
 
     def write(self, record: EngineRecord) -> None:
-        """Write the record in one step, readable by this user alone."""
+        """Write the record in one step, readable by this user alone. Raises EngineUnavailable."""
         self._write("json", asdict(record))
 
     def remember(self, identity: EngineIdentity) -> None:
-        """Keep what was loaded beyond the end of the process: where memory is short, it is a smaller engine."""
-        self._write("loaded", asdict(identity))
+        """Keep what was loaded beyond the end of the process: where memory is short, it is a smaller engine.
+
+        Where it cannot be written, the next client learns it from the engine.
+        """
+        with contextlib.suppress(EngineUnavailable):
+            self._write("loaded", asdict(identity))
 
     def remembered(self) -> EngineIdentity | None:
         """What was loaded here last."""
@@ -164,7 +168,7 @@ class EnginePlace:
             self.remove()
 
     def write_failure(self, message: str) -> None:
-        """Leave to the waiting clients why the engine did not start."""
+        """Leave to the waiting clients why the engine did not start. Raises EngineUnavailable."""
         self._write("failed", {"at": time.time(), "message": message})
 
     def failure_since(self, began: float) -> str | None:
@@ -182,10 +186,19 @@ class EnginePlace:
         return FileLock(self._path(suffix), mode=0o600, thread_local=False)
 
     def _write(self, suffix: str, value: object) -> None:
-        descriptor, temporary = tempfile.mkstemp(dir=home.run_folder(), prefix=f".{self.name}-")  # 0600
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(value, file)
-        Path(temporary).replace(self._path(suffix))
+        temporary = None
+        try:
+            descriptor, temporary = tempfile.mkstemp(dir=home.run_folder(), prefix=f".{self.name}-")  # 0600
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                json.dump(value, file)
+            Path(temporary).replace(self._path(suffix))
+        except OSError as error:
+            if temporary is not None:
+                Path(temporary).unlink(missing_ok=True)
+            raise EngineUnavailable(
+                f"{home.run_folder()}: the shared engine's files cannot be written: {error.strerror}. "
+                "Make room there, or set QSUM_HOME to another folder."
+            ) from error
 
 
 def start_mark(pid: int) -> str:

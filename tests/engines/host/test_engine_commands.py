@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -103,3 +104,13 @@ async def test_a_client_finds_the_engine_it_starts_after_an_upgrade(
             GenerationRequest(messages=(Message("user", "x"),), source="x", max_new_tokens=4)
         )
     await engine.aclose()
+
+
+def test_a_port_that_is_taken_is_one_message(engines: Engines, tmp_path: Path) -> None:
+    model = tmp_path / "m.gguf"
+    model.write_bytes(b"no model")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        result = qsum("run", "--engine", "llama", "--model", str(model), "--tcp", "--port", port)
+    assert result.returncode == 3
+    assert f"qsum: The port {port} of 127.0.0.1 cannot be used" in result.stderr

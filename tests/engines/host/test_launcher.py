@@ -1,6 +1,9 @@
 """What the launcher takes for the engine while one process follows another."""
 
 import asyncio
+import errno
+import json
+import os
 import shutil
 import socket
 import sys
@@ -14,6 +17,7 @@ from qsum_lsp import home
 from qsum_lsp.engines.host import launcher, process
 from qsum_lsp.engines.host.place import EnginePlace, EngineRecord
 from qsum_lsp.engines.host.process import EngineProcess
+from qsum_lsp.errors import EngineUnavailable
 from tests.engines.host.engines import Engines
 from tests.scripted_engine import ScriptedEngine
 
@@ -100,3 +104,27 @@ def test_a_process_is_known_by_its_start_whatever_the_clock_says(
     assert replace(record, started=f"{boot} {int(ticks) - 1}").process() is None
     assert replace(record, started=f"another-boot {ticks}").process() is None
     assert replace(record, started="").process() is None  # of a version that did not know it
+
+
+def full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_is_one_message_and_nothing_half_written_is_left(
+    place: EnginePlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = sorted(home.run_folder().iterdir())
+    monkeypatch.setattr(json, "dump", full)
+    with pytest.raises(EngineUnavailable, match=r"No space left on device\. Make room"):
+        place.write(EngineRecord(pid=1, created=1.0, address="unix:/x"))
+    place.remember(ScriptedEngine().identity)
+    assert sorted(home.run_folder().iterdir()) == before
+
+
+async def test_a_client_is_told_of_a_full_disk_at_its_first_start(
+    place: EnginePlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json, "dump", full)
+    starter = launcher.Launcher(place, [sys.executable, "-c", "raise SystemExit(3)"])
+    with pytest.raises(EngineUnavailable, match=r"No space left on device\. Make room"):
+        await starter.ensure()
