@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from qsum_lsp.engines.protocol import (
     Completion,
@@ -172,6 +172,8 @@ class RemoteEngine:
             key = f"the key in {self._key_name}" if self._key_name else "a request without a key"
             return self._unavailable(f"{where} refused {key}: {message}. Check `api_key_env`.")
         if error.status == 404:
+            if self._served is not None and self._served.done():
+                self._served = None  # its model may be another by now: the next request asks again
             return self._unavailable(f"{where} answered: {message}. Check `url` and `model`.")
         return EngineFailed(f"{where} answered: {message}")
 
@@ -207,6 +209,10 @@ class RemoteEngine:
             except StatusError as error:
                 if error.status in {404, 405, 501}:
                     return None
+                if error.code == "not_json":
+                    raise self._unavailable(
+                        f"{self._url}/models is a page and not the list of a model server. Check `url`."
+                    ) from None
                 await self._pause(patience, error)
             except ConnectionLost as error:
                 await self._pause(patience, error)
@@ -317,5 +323,5 @@ def _api_url(url: str | None) -> tuple[str, tuple[str, str] | None]:
         raise wrong
     path = parts.path.rstrip("/") or "/v1"
     host = parts.netloc.rpartition("@")[2]
-    userinfo = (parts.username, parts.password or "") if parts.username else None
+    userinfo = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
     return urlunsplit((parts.scheme, host, path, "", "")), userinfo

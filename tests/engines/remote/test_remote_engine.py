@@ -1,6 +1,7 @@
 """The remote engine against a real HTTP server that fails in all the ways servers fail."""
 
 import asyncio
+import base64
 import logging
 import socket
 import subprocess
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
 
 from qsum_lsp.engines.protocol import EngineFailed, GenerationRequest, Message, Priority, RequestTooLong
 from qsum_lsp.engines.remote import RemoteEngine, retry
@@ -105,6 +107,14 @@ async def test_lasting_errors_say_what_to_do_and_never_the_key(
         await engine.aclose()
     assert server.headers[-1]["authorization"] == f"Bearer {KEY}"
     assert KEY not in shown
+
+
+async def test_user_and_password_in_the_address_are_unquoted() -> None:
+    async with serving(OtherServer()) as server:
+        engine = engine_for(server, url=server.url.replace("http://", "http://b%6Fb:pa%40ss@"))
+        await engine.generate(ask())
+        await engine.aclose()
+    assert server.headers[-1]["authorization"] == f"Basic {base64.b64encode(b'bob:pa@ss').decode()}"
 
 
 async def test_a_password_in_the_address_is_not_shown(caplog: pytest.LogCaptureFixture) -> None:
@@ -210,6 +220,31 @@ async def test_the_only_model_is_taken_where_none_is_set() -> None:
         await engine.generate(ask())
         await engine.aclose()
     assert server.bodies[0]["model"] == "only"
+
+
+async def test_another_model_of_the_server_is_found_after_one_failure() -> None:
+    async with serving(OtherServer(models=[{"id": "first"}])) as server:
+        engine = engine_for(server, model=Settings().model)
+        await engine.generate(ask())
+        server.models = [{"id": "second"}]
+        server.faults = [refusal(404)]
+        with pytest.raises(EngineUnavailable, match="Check `url` and `model`"):
+            await engine.generate(ask())
+        await engine.generate(ask())
+        await engine.aclose()
+    assert server.bodies[-1]["model"] == "second"
+
+
+async def test_a_page_in_place_of_the_models_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "Patience", lambda: None)  # nothing is tried again
+    async with serving(OtherServer()) as server:
+        server.app.router.routes.insert(
+            0, Route("/v1/models", lambda _: PlainTextResponse("<html>Hi</html>"))
+        )
+        engine = engine_for(server)
+        with pytest.raises(EngineUnavailable, match=r"page.*Check `url`"):
+            await engine.generate(ask())
+        await engine.aclose()
 
 
 async def test_thinking_is_switched_off_where_the_server_can() -> None:
