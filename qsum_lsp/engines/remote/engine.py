@@ -292,7 +292,7 @@ class RemoteEngine:
                 )
             except (ImportError, OSError, ValueError, httpx.InvalidURL) as error:
                 raise self._unavailable(
-                    f"What the environment says of proxies or certificates cannot be used: {error}. "
+                    f"What the environment says of proxies or certificates cannot be used: {str(error).rstrip('.')}. "
                     "Check ALL_PROXY, HTTP_PROXY, HTTPS_PROXY, NO_PROXY and SSL_CERT_FILE."
                 ) from None
             self._client = ChatClient(http, key=key)
