@@ -18,6 +18,7 @@ from qsum_lsp.summaries.values import SummaryOptions
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from qsum_lsp.engines.host.place import EnginePlace
     from qsum_lsp.summaries import Summarizer, TextStore  # the engine process needs no summariser
 
 _DEFAULTS = Settings()
@@ -50,7 +51,8 @@ def create_engine(settings: Settings) -> Engine:
 
     settings = shared_settings(settings)
     identity = engine_identity(settings)
-    return SharedEngine(Launcher(EnginePlace.of(settings, identity), engine_command(settings)), identity)
+    place = EnginePlace.of(settings, identity)
+    return SharedEngine(Launcher(place, engine_command(settings, place)), identity)
 
 
 def engine_identity(settings: Settings) -> EngineIdentity:
@@ -87,10 +89,14 @@ def shared_settings(settings: Settings) -> Settings:
     return Settings(**chosen | {"engine": engine_name(settings)})
 
 
-def engine_command(settings: Settings) -> list[str]:
-    """The command line of the shared engine for ``settings``, which are ``shared_settings``."""
+def engine_command(settings: Settings, place: "EnginePlace") -> list[str]:
+    """The command line of the shared engine for ``settings``, which are ``shared_settings``.
+
+    It names ``place``: after an upgrade or with a new model file the process would find another.
+    """
     chosen = {name: getattr(settings, name) for name in _ENGINE_SETTINGS}
-    return [sys.executable, "-m", "qsum_lsp", "engine", "run", "--settings", json.dumps(chosen)]
+    command = [sys.executable, "-m", "qsum_lsp", "engine", "run"]
+    return [*command, "--place", place.name, "--settings", json.dumps(chosen)]
 
 
 def create_local_engine(settings: Settings) -> Engine:

@@ -71,6 +71,7 @@ def _place(settings: Settings) -> EnginePlace:
 @click.option("--tcp", is_flag=True, help="Listen on 127.0.0.1 with a token instead of a Unix socket.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="With --tcp; a free port by default.")
 @click.option("--settings", "settings_json", hidden=True, help="All settings as JSON, in place of the files.")
+@click.option("--place", "place_name", hidden=True, help="Where the client that starts it will look for it.")
 def run(
     engine_choice: str | None,
     model: str | None,
@@ -78,6 +79,7 @@ def run(
     tcp: bool,
     port: int,
     settings_json: str | None,
+    place_name: str | None,
 ) -> int:
     """Run the shared engine in the foreground, until it is stopped or idle."""
     from qsum_lsp.engines.host.process import AlreadyRunning, EngineProcess
@@ -86,7 +88,7 @@ def run(
         settings = _settings(engine_choice, model, device)
     else:
         settings = Settings(**check_settings(json.loads(settings_json), where="--settings"))
-    place = _place(settings)
+    place = EnginePlace(place_name) if place_name else _place(settings)
     if tcp:
         click.echo(f"The address and the token will be in {place.record_path}.", err=True)
 
@@ -116,7 +118,8 @@ def run(
 def start(engine_choice: str | None, model: str | None, device: str | None) -> None:
     """Start the shared engine where it does not run, and wait until the model is loaded."""
     settings = _settings(engine_choice, model, device)
-    launcher = Launcher(_place(settings), engine_command(settings))
+    place = _place(settings)
+    launcher = Launcher(place, engine_command(settings, place))
     health = asyncio.run(_start(launcher))
     click.echo(_described(health))
 

@@ -14,7 +14,7 @@ from qsum_lsp.engines.protocol import (
     GenerationRequest,
     OnText,
 )
-from qsum_lsp.errors import EngineUnavailable, OutOfDeviceMemory
+from qsum_lsp.errors import EngineUnavailable, OutOfDeviceMemory, QsumError
 
 _log = logging.getLogger(__name__)
 
@@ -32,6 +32,7 @@ class SmallerWhereNeeded:
         self._engine = make()
         self._gives_way = asyncio.Lock()
         self._detail = ""
+        self._refused: list[str] = []
 
     @property
     def identity(self) -> EngineIdentity:
@@ -65,12 +66,18 @@ class SmallerWhereNeeded:
                         await self._give_way(error)
 
     async def _give_way(self, error: OutOfDeviceMemory) -> None:
-        """Raises EngineUnavailable where there is nothing smaller."""
-        if not self._smaller:
-            raise EngineUnavailable(str(error)) from error
-        await self._engine.aclose()
-        name, make = self._smaller.pop(0)
-        self._engine = make()
-        self._detail = f"{self._name} does not fit ({error}); {name} runs instead."
-        self._name = name
-        _log.warning("%s", self._detail)
+        """Raises EngineUnavailable, which says why none of the smaller ones can run, where that is so."""
+        while self._smaller:
+            name, make = self._smaller.pop(0)
+            try:
+                smaller = make()
+            except QsumError as refused:
+                self._refused.append(f"{name} cannot run instead: {refused}")
+                continue
+            await self._engine.aclose()
+            self._engine = smaller
+            self._detail = f"{self._name} does not fit ({error}); {name} runs instead."
+            self._name = name
+            _log.warning("%s", self._detail)
+            return
+        raise EngineUnavailable(" ".join([str(error), *self._refused])) from error

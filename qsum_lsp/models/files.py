@@ -85,9 +85,14 @@ def remember_hash(path: Path, digest: str) -> None:
         kept = {name: value for name, value in _kept_hashes().items() if os.path.exists(name)}
         target = _hashes_path()
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=target.parent, suffix=".tmp", delete=False) as file:
-            json.dump(kept, file, indent=1)
-        Path(file.name).replace(target)
+        descriptor, temporary = tempfile.mkstemp(dir=target.parent, suffix=".tmp")
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                json.dump(kept, file, indent=1)
+            Path(temporary).replace(target)
+        except OSError:
+            Path(temporary).unlink(missing_ok=True)
+            raise
 
 
 def _hashes_path() -> Path:

@@ -37,7 +37,7 @@ def download_from_hub(source: HubSource, model: ModelEntry, partial: PartialFile
     url = f"{endpoint}/{source.repository}/resolve/{source.revision}/{model.file}"
     timeout = httpx.Timeout(_STALL_SECONDS, connect=_CONNECT_SECONDS)
     try:
-        with httpx.Client(timeout=timeout, follow_redirects=True) as client:
+        with _client(timeout) as client:
             while partial.size() < model.size:
                 before = partial.size()
                 try:
@@ -61,6 +61,18 @@ class _NoAnswer(Exception):
 
 class _WrongAnswer(Exception):
     """The hub answered, but not with the file."""
+
+
+def _client(timeout: "httpx.Timeout") -> "httpx.Client":
+    """Raises SourceFailed where the environment's proxies or certificates cannot be used."""
+    import httpx
+
+    try:
+        return httpx.Client(timeout=timeout, follow_redirects=True)
+    except (ImportError, OSError, ValueError, httpx.InvalidURL) as error:
+        raise SourceFailed(
+            f"the proxy variables or SSL_CERT_FILE cannot be used: {_reason(error)}"
+        ) from error
 
 
 def _receive(client: "httpx.Client", url: str, size: int, partial: PartialFile, on_bytes: OnBytes) -> None:

@@ -1,5 +1,6 @@
 """The catalogue, what is here already, and hashes."""
 
+import errno
 import os
 import re
 from collections.abc import Callable
@@ -149,3 +150,16 @@ def test_a_file_that_cannot_be_read_is_a_clear_error(tmp_path: Path) -> None:
         models.model_hash(tmp_path / "missing.gguf")
     with pytest.raises(FileError, match="cannot be read"):
         models.model_hash(tmp_path)
+
+
+def test_hashes_that_cannot_be_kept_leave_nothing_half_written(
+    own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(files.json, "dump", full)
+    path = tmp_path / "m.gguf"
+    path.write_bytes(CONTENT)
+    assert models.model_hash(path) == entry().sha256
+    assert list((own_home / "models").iterdir()) == []

@@ -46,6 +46,16 @@ class StopAt:
             raise self.error
 
 
+def test_certificates_that_are_not_there_are_one_message(
+    own_home: Path, use_model: UseModel, running_hub: fake.Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_model(HUB)
+    monkeypatch.setenv("SSL_CERT_FILE", str(own_home / "no-such-file"))
+    with pytest.raises(EngineUnavailable, match="SSL_CERT_FILE cannot be used"):
+        models.pull("small-model")
+    assert running_hub.paths == []
+
+
 def test_from_the_hub(own_home: Path, use_model: UseModel, running_hub: fake.Hub) -> None:
     use_model(HUB)
     seen: list[PullProgress] = []

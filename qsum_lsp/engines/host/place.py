@@ -28,8 +28,8 @@ _SAME_PROCESS_SECONDS = 1.0
 class EngineRecord:
     """What a running engine process writes down. ``address`` is ``unix:PATH`` or ``http://127.0.0.1:PORT``.
 
-    ``created`` is the process's start time (seconds since the epoch), which tells it from a later process with
-    the same number.
+    The process's start tells it from a later process with the same number: ``started``, its ``start_mark``, or where
+    that is empty ``created`` (seconds since the epoch), which on Linux moves when the clock is set.
     """
 
     pid: int
@@ -37,14 +37,17 @@ class EngineRecord:
     address: str
     token: str | None = None
     model: str = ""
+    started: str = ""
 
     def process(self) -> psutil.Process | None:
         """The process, where it still runs."""
         try:
             process = psutil.Process(self.pid)
-            if abs(process.create_time() - self.created) > _SAME_PROCESS_SECONDS:
-                return None
-            return process if process.status() != psutil.STATUS_ZOMBIE else None
+            if self.started:
+                same = start_mark(self.pid) == self.started
+            else:
+                same = abs(process.create_time() - self.created) <= _SAME_PROCESS_SECONDS
+            return process if same and process.status() != psutil.STATUS_ZOMBIE else None
         except psutil.Error:
             return None
 
@@ -133,12 +136,16 @@ class EnginePlace:
             return None
 
     def write(self, record: EngineRecord) -> None:
-        """Write the record in one step, readable by this user alone."""
+        """Write the record in one step, readable by this user alone. Raises EngineUnavailable."""
         self._write("json", asdict(record))
 
     def remember(self, identity: EngineIdentity) -> None:
-        """Keep what was loaded beyond the end of the process: where memory is short, it is a smaller engine."""
-        self._write("loaded", asdict(identity))
+        """Keep what was loaded beyond the end of the process: where memory is short, it is a smaller engine.
+
+        Where it cannot be written, the next client learns it from the engine.
+        """
+        with contextlib.suppress(EngineUnavailable):
+            self._write("loaded", asdict(identity))
 
     def remembered(self) -> EngineIdentity | None:
         """What was loaded here last."""
@@ -152,8 +159,16 @@ class EnginePlace:
         for path in (self.socket, self.record_path):
             path.unlink(missing_ok=True)
 
+    def leave(self, record: EngineRecord) -> None:
+        """Take the process of ``record`` out of sight, where no other has taken the place since.
+
+        Another may have: the running lock holds it off no longer once this folder was removed.
+        """
+        if self.read() == record:
+            self.remove()
+
     def write_failure(self, message: str) -> None:
-        """Leave to the waiting clients why the engine did not start."""
+        """Leave to the waiting clients why the engine did not start. Raises EngineUnavailable."""
         self._write("failed", {"at": time.time(), "message": message})
 
     def failure_since(self, began: float) -> str | None:
@@ -171,10 +186,29 @@ class EnginePlace:
         return FileLock(self._path(suffix), mode=0o600, thread_local=False)
 
     def _write(self, suffix: str, value: object) -> None:
-        descriptor, temporary = tempfile.mkstemp(dir=home.run_folder(), prefix=f".{self.name}-")  # 0600
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(value, file)
-        Path(temporary).replace(self._path(suffix))
+        temporary = None
+        try:
+            descriptor, temporary = tempfile.mkstemp(dir=home.run_folder(), prefix=f".{self.name}-")  # 0600
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                json.dump(value, file)
+            Path(temporary).replace(self._path(suffix))
+        except OSError as error:
+            if temporary is not None:
+                Path(temporary).unlink(missing_ok=True)
+            raise EngineUnavailable(
+                f"{home.run_folder()}: the shared engine's files cannot be written: {error.strerror}. "
+                "Make room there, or set QSUM_HOME to another folder."
+            ) from error
+
+
+def start_mark(pid: int) -> str:
+    """On Linux the boot, and the process's start in clock ticks since then (proc_pid_stat(5)); else empty."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()  # a name may hold spaces
+    except OSError:
+        return ""
+    return f"{boot} {int(fields[19])}"
 
 
 def _user_id() -> str:

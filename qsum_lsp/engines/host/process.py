@@ -6,6 +6,7 @@ import logging
 import os
 import secrets
 import signal
+import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -22,8 +23,9 @@ from qsum_lsp.engines.host.listen import (
     loopback_listener,
     unix_listener,
 )
-from qsum_lsp.engines.host.place import EnginePlace, EngineRecord
+from qsum_lsp.engines.host.place import EnginePlace, EngineRecord, start_mark
 from qsum_lsp.engines.protocol import Engine
+from qsum_lsp.errors import EngineUnavailable
 
 _log = logging.getLogger(__name__)
 
@@ -62,7 +64,7 @@ class EngineProcess:
         self._http = HttpServer(Guard(create_app(self._hosted), token=self._token))
 
     async def run(self) -> None:
-        """Serve to the end. Raises AlreadyRunning, EngineUnavailable (the engine does not load)."""
+        """Serve to the end. Raises AlreadyRunning, EngineUnavailable (it cannot listen, or the engine does not load)."""
         self._place.prepare()
         allow_many_connections()
         with _held(self._place), self._signals():
@@ -82,23 +84,34 @@ class EngineProcess:
             self._listener = unix_listener(self._place.socket)
             address = f"unix:{self._place.socket}"
         else:
-            self._listener = loopback_listener(self._port)
+            self._listener = self._listen_at_port()
             address = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        record = EngineRecord(
+        self._record = EngineRecord(
             pid=os.getpid(),
             created=psutil.Process().create_time(),
             address=address,
             token=self._token,
             model=self._hosted.engine.identity.model,
+            started=start_mark(os.getpid()),
         )
-        self._place.write(record)
+        self._place.write(self._record)
+
+    def _listen_at_port(self) -> socket.socket:
+        try:
+            return loopback_listener(self._port)
+        except OSError as error:
+            raise EngineUnavailable(
+                f"The port {self._port} of 127.0.0.1 cannot be used: {error.strerror}. "
+                "Choose another with --port, or leave it out."
+            ) from error
 
     async def _load(self) -> None:
         await self._hosted.load()
         if self._hosted.failure is None:
             self._place.remember(self._hosted.engine.identity)
             return
-        self._place.write_failure(str(self._hosted.failure))
+        with contextlib.suppress(EngineUnavailable):
+            self._place.write_failure(str(self._hosted.failure))
         await asyncio.sleep(_TELL_FAILURE_SECONDS)  # those who are connected hear it from us
         self._stop.set()
 
@@ -119,7 +132,7 @@ class EngineProcess:
     async def _leave(self, serving: asyncio.Task[None], loading: asyncio.Task[None]) -> None:
         """Out of sight for new clients first, then end what runs, then the engine and the connections."""
         self._hosted.state = "stopping"
-        self._place.remove()
+        self._place.leave(self._record)
         loading.cancel()
         await asyncio.gather(loading, return_exceptions=True)
         await self._hosted.scheduler.stop(_FINISH_SECONDS)

@@ -31,6 +31,7 @@ _log = logging.getLogger(__name__)
 _FEWEST_AT_ONCE = 16
 _MOST_AT_ONCE = 256
 _HEALTH_EVERY_SECONDS = 5.0
+_LOADED_EVERY_SECONDS = 0.2
 _MOST_LOSSES = 2
 _MOST_DEATHS = 5
 _MOST_TURNS = 50
@@ -159,6 +160,8 @@ class SharedEngine:
             raise self._unavailable(message.removesuffix(" (HTTP 503)"))
         elif error.code == "model_not_found" and self._known is not connection:
             await self._know(connection)
+            if self._known is not connection:  # it is leaving
+                await asyncio.sleep(min(0.05 * 2**turn, 1.0))
         elif error.code in {"context_length_exceeded", "body_too_long"}:
             raise RequestTooLong(message)
         else:
@@ -176,8 +179,12 @@ class SharedEngine:
             self._status = EngineStatus(state="loading")
             self._connecting = asyncio.create_task(self._connect())
             self._connecting.add_done_callback(self._note_connection)
+        connecting = self._connecting
+        await asyncio.wait({connecting})
+        if connecting.cancelled():
+            raise EngineUnavailable("The engine is closed.")
         try:
-            return await asyncio.shield(self._connecting)
+            return connecting.result()
         except EngineUnavailable as error:
             raise EngineUnavailable(str(error)) from None  # one object must not be raised in several tasks
 
@@ -217,12 +224,21 @@ class SharedEngine:
         task.add_done_callback(self._closing.discard)
 
     async def _know(self, connection: "Connection") -> None:
-        """Ask once which engine answers: where the memory was short, it is a smaller one than was expected."""
-        if self._known is not connection:
+        """Ask once which engine answers: where the memory was short, it is a smaller one than was expected.
+
+        While it loads, that is not settled and is waited for.
+        """
+        while self._known is not connection and connection is self._connection:
             health = await connection.health()
-            if connection is self._connection:
-                self._take(health)
+            if connection is not self._connection:
+                return
+            self._take(health)
+            if health.get("state") == "ready":
                 self._known = connection
+            elif health.get("state") != "loading":
+                return
+            else:
+                await asyncio.sleep(_LOADED_EVERY_SECONDS)
 
     async def _watch_health(self) -> None:
         """While calls are under way: keep the status, and kill an engine that hangs."""

@@ -133,7 +133,7 @@ class ChatClient:
         try:
             return response.json()
         except ValueError:
-            raise StatusError(502, "the answer is not JSON") from None
+            raise StatusError(502, "the answer is not JSON", code="not_json") from None
 
     async def _stream(
         self, body: Mapping[str, Any], on_text: OnText, headers: Mapping[str, str] | None

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from qsum_lsp.engines.protocol import (
     Completion,
@@ -117,13 +117,12 @@ class RemoteEngine:
     async def _with_retries(
         self, call: "Callable[[ChatClient], Awaitable[Completion]]", priority: Priority
     ) -> Completion:
-        client = self._connect()
         patience = Patience()
         while True:
             try:
                 async with self._limiter.slot(priority) as admitted_at:
                     try:
-                        completion = await call(client)
+                        completion = await call(self._connect())
                     except (StatusError, ConnectionLost) as error:
                         self._note_overload(error, admitted_at)
                         raise
@@ -173,6 +172,8 @@ class RemoteEngine:
             key = f"the key in {self._key_name}" if self._key_name else "a request without a key"
             return self._unavailable(f"{where} refused {key}: {message}. Check `api_key_env`.")
         if error.status == 404:
+            if self._served is not None and self._served.done():
+                self._served = None  # its model may be another by now: the next request asks again
             return self._unavailable(f"{where} answered: {message}. Check `url` and `model`.")
         return EngineFailed(f"{where} answered: {message}")
 
@@ -185,7 +186,14 @@ class RemoteEngine:
         self._connect()
         if self._served is None or (self._served.done() and self._failed(self._served)):
             self._served = asyncio.create_task(self._describe())
-        return await asyncio.shield(self._served)
+            self._served.add_done_callback(
+                self._failed
+            )  # its error is known, also where nobody waits any more
+        served = self._served
+        await asyncio.wait({served})
+        if served.cancelled():
+            raise EngineUnavailable("The engine is closed.")
+        return served.result()
 
     @staticmethod
     def _failed(task: "asyncio.Task[ServedModel | None]") -> bool:
@@ -201,6 +209,10 @@ class RemoteEngine:
             except StatusError as error:
                 if error.status in {404, 405, 501}:
                     return None
+                if error.code == "not_json":
+                    raise self._unavailable(
+                        f"{self._url}/models is a page and not the list of a model server. Check `url`."
+                    ) from None
                 await self._pause(patience, error)
             except ConnectionLost as error:
                 await self._pause(patience, error)
@@ -267,12 +279,22 @@ class RemoteEngine:
 
             key = BearerKey(self._key()) if self._key_name else None
             auth: httpx.Auth | None = key or (httpx.BasicAuth(*self._userinfo) if self._userinfo else None)
-            http = httpx.AsyncClient(
-                base_url=self._url,
-                auth=auth,
-                timeout=httpx.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS, pool=None),
-                limits=httpx.Limits(max_connections=None, max_keepalive_connections=32),
-            )
+            try:
+                url = httpx.URL(self._url)
+            except httpx.InvalidURL as error:
+                raise self._unavailable(f"`url` is no address: {error}.") from None
+            try:
+                http = httpx.AsyncClient(
+                    base_url=url,
+                    auth=auth,
+                    timeout=httpx.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS, pool=None),
+                    limits=httpx.Limits(max_connections=None, max_keepalive_connections=32),
+                )
+            except (ImportError, OSError, ValueError, httpx.InvalidURL) as error:
+                raise self._unavailable(
+                    f"What the environment says of proxies or certificates cannot be used: {str(error).rstrip('.')}. "
+                    "Check ALL_PROXY, HTTP_PROXY, HTTPS_PROXY, NO_PROXY and SSL_CERT_FILE."
+                ) from None
             self._client = ChatClient(http, key=key)
         return self._client
 
@@ -291,10 +313,15 @@ def _api_url(url: str | None) -> tuple[str, tuple[str, str] | None]:
     """The API's address with ``/v1`` where only a host is given, and apart from it a user name and password."""
     if not url:
         raise UsageError('`engine = "remote"` needs `url`, the address of an OpenAI-compatible server.')
-    parts = urlsplit(url)
+    wrong = UsageError("`url` must be an http or https address such as http://localhost:8000/v1.")
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # checked only here
+    except ValueError:
+        raise wrong from None
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise UsageError("`url` must be an http or https address such as http://localhost:8000/v1.")
+        raise wrong
     path = parts.path.rstrip("/") or "/v1"
     host = parts.netloc.rpartition("@")[2]
-    userinfo = (parts.username, parts.password or "") if parts.username else None
+    userinfo = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
     return urlunsplit((parts.scheme, host, path, "", "")), userinfo

@@ -2,15 +2,18 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from qsum_lsp.engines.host import place as place_module
 from qsum_lsp.engines.host.place import EnginePlace
 from qsum_lsp.engines.protocol import EngineIdentity, GenerationRequest, Message
-from qsum_lsp.service import engine_command, shared_settings
+from qsum_lsp.errors import EngineUnavailable
+from qsum_lsp.service import create_engine, engine_command, shared_settings
 from qsum_lsp.settings.values import Settings
 from tests.engines.host.engines import Engines
 from tests.engines.host.scripted_host import client
@@ -78,8 +81,36 @@ def test_the_same_engine_wherever_its_clients_stand(tmp_path: Path, monkeypatch:
         folder.mkdir(exist_ok=True)
         monkeypatch.chdir(folder)
         settings = shared_settings(Settings(engine="llama", model=name, max_chars=folder != tmp_path or None))
-        places.add((EnginePlace.of(settings, identity), *engine_command(settings)))
+        place = EnginePlace.of(settings, identity)
+        places.add((place, *engine_command(settings, place)))
     assert len(places) == 1
     other = EnginePlace.of(shared_settings(Settings(engine="llama", device="cpu")), identity)
     assert other not in {place for place, *_ in places}
     assert os.path.isabs(json.loads(next(iter(places))[-1])["model"])
+
+
+async def test_a_client_finds_the_engine_it_starts_after_an_upgrade(
+    engines: Engines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tmp_path / "m.gguf"
+    model.write_bytes(b"no model")
+    monkeypatch.setattr(place_module, "__version__", "0.0.0")  # what this program knows of itself
+    engine = create_engine(Settings(engine="llama", model=str(model)))
+    model.write_bytes(b"another one")
+    with pytest.raises(
+        EngineUnavailable, match=r"m\.gguf"
+    ):  # what the process says, which it left at our place
+        await engine.generate(
+            GenerationRequest(messages=(Message("user", "x"),), source="x", max_new_tokens=4)
+        )
+    await engine.aclose()
+
+
+def test_a_port_that_is_taken_is_one_message(engines: Engines, tmp_path: Path) -> None:
+    model = tmp_path / "m.gguf"
+    model.write_bytes(b"no model")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        result = qsum("run", "--engine", "llama", "--model", str(model), "--tcp", "--port", port)
+    assert result.returncode == 3
+    assert f"qsum: The port {port} of 127.0.0.1 cannot be used" in result.stderr

@@ -8,7 +8,7 @@ import pytest
 from qsum_lsp.engines.host.scheduler import QueueFull, Scheduler, Stopping
 from qsum_lsp.engines.protocol import Completion, Engine, GenerationRequest, Message, Priority
 from qsum_lsp.engines.smaller import SmallerWhereNeeded
-from qsum_lsp.errors import EngineUnavailable, OutOfDeviceMemory
+from qsum_lsp.errors import EngineUnavailable, OutOfDeviceMemory, UsageError
 from tests.scripted_engine import ScriptedEngine
 
 
@@ -153,3 +153,15 @@ async def test_nothing_smaller_is_unavailable() -> None:
     engine = SmallerWhereNeeded([("bf16", _NoMemory)])
     with pytest.raises(EngineUnavailable, match="2000 MiB"):
         await engine.generate(ask("x"))
+
+
+async def test_why_no_smaller_engine_can_run_is_told_beside_what_does_not_fit() -> None:
+    def refuse() -> Engine:
+        raise UsageError("model: 'org/name' is no GGUF file.")
+
+    engine = SmallerWhereNeeded([("bf16", _NoMemory), ("llama", refuse)])
+    for _ in range(2):
+        with pytest.raises(EngineUnavailable, match=r"2000 MiB.* llama cannot run instead: .*no GGUF file"):
+            await engine.generate(ask("x"))
+    fits = SmallerWhereNeeded([("bf16", _NoMemory), ("nf4", refuse), ("llama", ScriptedEngine)])
+    assert (await fits.generate(ask("x"))).text == "x."

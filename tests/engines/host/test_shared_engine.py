@@ -60,6 +60,18 @@ async def test_a_smaller_engine_is_known_with_its_first_answer(engines: Engines,
     assert later.identity == IDENTITY
 
 
+async def test_which_engine_answers_is_waited_for_while_it_loads(engines: Engines) -> None:
+    place = EnginePlace(NAME)
+    place.prepare()
+    place.remember(replace(IDENTITY, model="smaller"))  # as where the memory was short the last time
+    engine = client(NAME, load_seconds=1.0)
+    sources = ["one", "two"]
+    answers = await asyncio.gather(*(engine.generate(ask(source)) for source in sources))
+    assert [answer.text for answer in answers] == ["one.", "two."]
+    assert engine.identity == IDENTITY
+    await engine.aclose()
+
+
 async def test_four_clients_share_one_load(engines: Engines) -> None:
     clients = [client(NAME, load_seconds=0.3) for _ in range(4)]
     sources = [f"client {index} section {number}" for index in range(4) for number in range(10)]
@@ -103,6 +115,16 @@ async def test_a_process_that_cannot_even_start_is_explained(engines: Engines) -
     with pytest.raises(EngineUnavailable, match=r"exit code 1 while it started: no such thing\. Its log is"):
         await engine.generate(ask())
     await engine.aclose()
+
+
+async def test_closing_while_the_engine_starts_tells_all_who_wait(engines: Engines) -> None:
+    engine = client(NAME)
+    waiting = [asyncio.create_task(engine.generate(ask())) for _ in range(3)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    await engine.aclose()
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [repr(result) for result in results] == ["EngineUnavailable('The engine is closed.')"] * 3
 
 
 async def test_cancelling_frees_the_engine_within_a_step(engines: Engines) -> None:

@@ -1,6 +1,7 @@
 """The remote engine against a real HTTP server that fails in all the ways servers fail."""
 
 import asyncio
+import base64
 import logging
 import socket
 import subprocess
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
 
 from qsum_lsp.engines.protocol import EngineFailed, GenerationRequest, Message, Priority, RequestTooLong
 from qsum_lsp.engines.remote import RemoteEngine, retry
@@ -105,6 +107,14 @@ async def test_lasting_errors_say_what_to_do_and_never_the_key(
         await engine.aclose()
     assert server.headers[-1]["authorization"] == f"Bearer {KEY}"
     assert KEY not in shown
+
+
+async def test_user_and_password_in_the_address_are_unquoted() -> None:
+    async with serving(OtherServer()) as server:
+        engine = engine_for(server, url=server.url.replace("http://", "http://b%6Fb:pa%40ss@"))
+        await engine.generate(ask())
+        await engine.aclose()
+    assert server.headers[-1]["authorization"] == f"Basic {base64.b64encode(b'bob:pa@ss').decode()}"
 
 
 async def test_a_password_in_the_address_is_not_shown(caplog: pytest.LogCaptureFixture) -> None:
@@ -212,6 +222,31 @@ async def test_the_only_model_is_taken_where_none_is_set() -> None:
     assert server.bodies[0]["model"] == "only"
 
 
+async def test_another_model_of_the_server_is_found_after_one_failure() -> None:
+    async with serving(OtherServer(models=[{"id": "first"}])) as server:
+        engine = engine_for(server, model=Settings().model)
+        await engine.generate(ask())
+        server.models = [{"id": "second"}]
+        server.faults = [refusal(404)]
+        with pytest.raises(EngineUnavailable, match="Check `url` and `model`"):
+            await engine.generate(ask())
+        await engine.generate(ask())
+        await engine.aclose()
+    assert server.bodies[-1]["model"] == "second"
+
+
+async def test_a_page_in_place_of_the_models_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "Patience", lambda: None)  # nothing is tried again
+    async with serving(OtherServer()) as server:
+        server.app.router.routes.insert(
+            0, Route("/v1/models", lambda _: PlainTextResponse("<html>Hi</html>"))
+        )
+        engine = engine_for(server)
+        with pytest.raises(EngineUnavailable, match=r"page.*Check `url`"):
+            await engine.generate(ask())
+        await engine.aclose()
+
+
 async def test_thinking_is_switched_off_where_the_server_can() -> None:
     async with serving(OtherServer()) as vllm, serving(OtherServer(models=[{"id": "m"}])) as unknown:
         for server in (vllm, unknown):
@@ -281,10 +316,35 @@ async def test_a_proxy_from_the_environment_is_used(monkeypatch: pytest.MonkeyPa
     assert proxy.headers[-1]["host"] == "models.invalid"
 
 
-@pytest.mark.parametrize("url", [None, "", "localhost:8000", "ftp://x", "unix:/x"])
+@pytest.mark.parametrize(
+    "url", [None, "", "localhost:8000", "ftp://x", "unix:/x", "http://x:8o", "http://x:99999", "http://[::1"]
+)
 def test_a_bad_url_is_a_settings_error(url: str | None) -> None:
     with pytest.raises(UsageError, match="url"):
         RemoteEngine(Settings(engine="remote", url=url))
+
+
+async def test_an_address_that_only_the_client_refuses_is_unavailable() -> None:
+    engine = RemoteEngine(Settings(engine="remote", url="http://x\x01/v1"))
+    with pytest.raises(EngineUnavailable, match="`url` is no address"):
+        await engine.generate(ask())
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("ALL_PROXY", "other://127.0.0.1:9"),
+        ("HTTP_PROXY", "http://127.0.0.1:port"),
+        ("SSL_CERT_FILE", "/no/such/file"),
+    ],
+)
+async def test_an_environment_that_cannot_be_used_is_named(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    engine = RemoteEngine(Settings(engine="remote", url="http://127.0.0.1:9"))
+    with pytest.raises(EngineUnavailable, match=variable):
+        await engine.generate(ask())
 
 
 async def test_a_missing_key_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -292,3 +352,22 @@ async def test_a_missing_key_names_the_variable(monkeypatch: pytest.MonkeyPatch)
     engine = RemoteEngine(Settings(engine="remote", url="http://127.0.0.1:9", api_key_env="QSUM_TEST_KEY"))
     with pytest.raises(EngineUnavailable, match="QSUM_TEST_KEY"):
         await engine.generate(ask())
+
+
+async def test_closing_tells_all_who_wait_that_the_engine_is_closed() -> None:
+    async with serving(OtherServer()) as server:
+        for ask_first in (False, True):
+            engine = engine_for(server)
+            if ask_first:
+                await engine.generate(ask())
+            server.seconds = 60
+            waiting = [
+                asyncio.create_task(engine.generate(ask())) for _ in range(12)
+            ]  # more than may run at once
+            while len(server.bodies) < (1 + 8 if ask_first else 0):  # noqa: ASYNC110 — the server's state
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0)
+            await engine.aclose()
+            results = await asyncio.gather(*waiting, return_exceptions=True)
+            assert {repr(result) for result in results} == {"EngineUnavailable('The engine is closed.')"}
+            server.seconds = 0

@@ -21,6 +21,12 @@ def test_retry_after_in_seconds(value: str | None, seconds: float | None) -> Non
     assert parse_retry_after(value) == seconds
 
 
+@pytest.mark.parametrize("year_and_zone", ["99999999999 GMT", "2026 +99999999999999999999"])
+def test_a_date_beyond_all_dates_is_none(year_and_zone: str) -> None:
+    year, zone = year_and_zone.split()
+    assert parse_retry_after(f"Mon, 30 Nov {year} 00:00:00 {zone}") is None
+
+
 def test_retry_after_as_a_date() -> None:
     later = format_datetime(datetime.now(UTC) + timedelta(seconds=20), usegmt=True)
     parsed = parse_retry_after(later)
