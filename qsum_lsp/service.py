@@ -90,7 +90,7 @@ def shared_settings(settings: Settings) -> Settings:
 def engine_command(settings: Settings) -> list[str]:
     """The command line of the shared engine for ``settings``, which are ``shared_settings``."""
     chosen = {name: getattr(settings, name) for name in _ENGINE_SETTINGS}
-    return [sys.executable, "-m", "qsum_lsp", "engine", "run", "--settings", json.dumps(chosen)]
+    return [sys.executable, "-P", "-m", "qsum_lsp", "engine", "run", "--settings", json.dumps(chosen)]
 
 
 def create_local_engine(settings: Settings) -> Engine:

