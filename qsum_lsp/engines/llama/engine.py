@@ -154,7 +154,7 @@ class LlamaEngine:
         if task is not None:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError, EngineUnavailable):
-                await self._unload(await task)
+                await self._unload(await task, EngineUnavailable("The engine was closed."))
         if self._state_folder is not None:
             self._state_folder.cleanup()
             self._state_folder = None
@@ -233,11 +233,14 @@ class LlamaEngine:
                 raise EngineUnavailable("The engine was closed while a request was under way.") from error
             if not await loaded.process.ended_within(_DEATH_SECONDS):
                 raise EngineFailed(f"the connection to the model process failed: {error!r}") from error
-            reason = loaded.process.why_ended()
-            if self._loaded_now() is loaded:
-                self._load_task = None  # the next request starts a fresh one
-                await self._unload(loaded)
-            raise EngineFailed(reason) from error
+            await self._forget(loaded)
+            raise EngineFailed(loaded.process.why_ended()) from error
+
+    async def _forget(self, loaded: _Loaded) -> None:
+        """Let the next request start a fresh process in place of one that ended."""
+        if self._loaded_now() is loaded:
+            self._load_task = None
+            await self._unload(loaded, EngineFailed(loaded.process.why_ended()))
 
     def _loaded_now(self) -> _Loaded | None:
         task = self._load_task
@@ -246,6 +249,9 @@ class LlamaEngine:
         return task.result()
 
     async def _load(self) -> _Loaded:
+        loaded = self._loaded_now()
+        if loaded is not None and loaded.process.ended:  # while nobody spoke to it
+            await self._forget(loaded)
         if self._closed:
             raise EngineUnavailable("The engine is closed.")
         task = self._load_task
@@ -297,8 +303,8 @@ class LlamaEngine:
         client = LlamaClient(url, api_key)
         return _Loaded(process, client, ChatEncoder(client), device)
 
-    async def _unload(self, loaded: _Loaded) -> None:
-        loaded.slots.fail_waiting(EngineUnavailable("The engine was closed."))
+    async def _unload(self, loaded: _Loaded, why: EngineFailed | EngineUnavailable) -> None:
+        loaded.slots.fail_waiting(why)
         await loaded.process.end()
         await loaded.client.aclose()
 

@@ -266,6 +266,31 @@ async def test_a_killed_process_fails_its_request_and_the_next_one_loads_afresh(
     assert FACTS[7][1] in (await engine.generate(fact(*FACTS[7]))).text
 
 
+async def test_a_killed_process_fails_those_that_wait_too_and_does_not_close_the_engine(
+    engine: LlamaEngine,
+) -> None:
+    task, _ = await started(COUNTING, engine)
+    others = [asyncio.create_task(engine.generate(COUNTING)) for _ in range(8)]
+    async with asyncio.timeout(60):
+        while engine.status().waiting == 0:  # noqa: ASYNC110 - the engine tells nobody
+            await asyncio.sleep(0.01)
+    loaded = engine._loaded_now()
+    assert loaded is not None
+    psutil.Process(loaded.process.pid).kill()
+    results = await asyncio.gather(task, *others, return_exceptions=True)
+    assert {type(result) for result in results} == {EngineFailed}
+    assert FACTS[0][1] in (await engine.generate(fact(*FACTS[0]))).text
+
+
+async def test_a_process_killed_while_idle_fails_no_request(engine: LlamaEngine) -> None:
+    await engine.count_tokens(["text"])
+    loaded = engine._loaded_now()
+    assert loaded is not None
+    psutil.Process(loaded.process.pid).kill()
+    assert await loaded.process.ended_within(60)
+    assert await asyncio.gather(*(engine.count_tokens(["hello world"]) for _ in range(3))) == [[2]] * 3
+
+
 async def test_many_first_callers_load_once_and_the_log_stays_in_the_log(
     real_model_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
