@@ -201,14 +201,16 @@ class LlamaEngine:
         task = loaded.prefixes.get(prefix)
         if task is None:
             while len(loaded.prefixes) >= _PREFIXES_KEPT:
-                del loaded.prefixes[next(iter(loaded.prefixes))]
+                oldest = loaded.prefixes.pop(next(iter(loaded.prefixes)))
+                oldest.add_done_callback(self._remove_state)
             task = asyncio.create_task(self._save_prefix(loaded, slot, prefix))
             loaded.prefixes[prefix] = task
             await asyncio.shield(task)
             return
         name = await asyncio.shield(task)
         if name is not None:
-            await loaded.client.restore_slot(slot.number, name)
+            with contextlib.suppress(EngineFailed):  # removed meanwhile: the whole prompt is evaluated
+                await loaded.client.restore_slot(slot.number, name)
 
     async def _save_prefix(self, loaded: _Loaded, slot: Slot, prefix: tuple[int, ...]) -> str | None:
         name = f"prefix-{secrets.token_hex(8)}.bin"
@@ -220,6 +222,12 @@ class LlamaEngine:
             loaded.prefixes.pop(prefix, None)
             return None
         return name
+
+    def _remove_state(self, saved: "asyncio.Task[str | None]") -> None:
+        name = None if saved.cancelled() else saved.result()
+        if name is not None and self._state_folder is not None:
+            with contextlib.suppress(OSError):
+                Path(self._state_folder.name, name).unlink()
 
     @contextlib.asynccontextmanager
     async def _speaking_to(self, loaded: _Loaded) -> AsyncIterator[None]:
@@ -306,6 +314,8 @@ class LlamaEngine:
     async def _unload(self, loaded: _Loaded, why: EngineFailed | EngineUnavailable) -> None:
         loaded.slots.fail_waiting(why)
         await loaded.process.end()
+        for saved in loaded.prefixes.values():
+            saved.add_done_callback(self._remove_state)
         await loaded.client.aclose()
 
 
