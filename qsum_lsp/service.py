@@ -95,7 +95,7 @@ def engine_command(settings: Settings, place: "EnginePlace") -> list[str]:
     It names ``place``: after an upgrade or with a new model file the process would find another.
     """
     chosen = {name: getattr(settings, name) for name in _ENGINE_SETTINGS}
-    command = [sys.executable, "-m", "qsum_lsp", "engine", "run"]
+    command = [sys.executable, "-P", "-m", "qsum_lsp", "engine", "run"]
     return [*command, "--place", place.name, "--settings", json.dumps(chosen)]
 
 

@@ -24,6 +24,7 @@ from qsum_lsp.service import (
 from qsum_lsp.settings import Settings, check_settings
 
 _STOP_SECONDS = 40.0
+_MOST_DEATHS = 3
 
 Command = Callable[..., Any]
 
@@ -127,7 +128,8 @@ def start(engine_choice: str | None, model: str | None, device: str | None) -> N
 async def _start(launcher: Launcher) -> dict[str, Any]:
     """Raises EngineUnavailable where it does not load."""
     began = time.time()
-    while True:
+    dead: set[EngineRecord] = set()
+    while len(dead) < _MOST_DEATHS:
         record = await launcher.ensure()
         health = await _health(record)
         match health.get("state"):
@@ -138,6 +140,12 @@ async def _start(launcher: Launcher) -> dict[str, Any]:
         if (failure := launcher.place.failure_since(began)) is not None:
             raise EngineUnavailable(failure)
         await asyncio.sleep(0.1)
+        if record.process() is None:
+            dead.add(record)
+    raise EngineUnavailable(
+        f"The shared engine ended {_MOST_DEATHS} times while it loaded its model (out of memory?). "
+        f"Its log is {launcher.place.log}."
+    )
 
 
 @engine.command()

@@ -46,6 +46,8 @@ def download_from_hub(source: HubSource, model: ModelEntry, partial: PartialFile
                     # A broken line is taken up again for as long as it brings anything.
                     if partial.size() <= before:
                         raise
+                if partial.size() <= before:
+                    raise _WrongAnswer(f"sends only {partial.size():,} bytes instead of {model.size:,}")
     except _NoAnswer as error:
         _unreachable[endpoint] = time.monotonic() + _REMEMBER_SECONDS
         raise SourceFailed(f"{endpoint} cannot be reached: {error}") from error

@@ -104,7 +104,7 @@ def _parts_in(wheel: zipfile.ZipFile) -> list[str]:
 def _pip_command() -> list[str]:
     """Pip of this Python; without one (as in the environments of uv), pip from the PATH, or the one that uv runs."""
     if importlib.util.find_spec("pip") is not None:
-        return [sys.executable, "-m", "pip"]
+        return [sys.executable, "-P", "-m", "pip"]  # -P: never a pip.py of the working folder
     if path := shutil.which("pip") or shutil.which("pip3"):
         return [path]
     if path := shutil.which("uv"):

@@ -71,7 +71,7 @@ def _settings_files(folder: Path) -> Iterator[tuple[Path, tuple[str, Mapping[str
 @lru_cache(maxsize=64)
 def _read(path: Path, modified: int) -> tuple[str, Mapping[str, Any]] | None:  # noqa: ARG001 — the time is part of the cache key
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise FileError(f"{path}: cannot be read: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -32,6 +32,10 @@ class _NewerSchema(Exception):
     """The file was made by a later version of the program."""
 
 
+class _WrongContent(Exception):
+    """The file holds what was never written, which SQLite itself does not notice."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoreStats:
     """How full the store is. ``bytes`` is what its files take on the disk."""
@@ -120,6 +124,8 @@ class Store:
             marks = ",".join("?" * len(some))
             query = f"SELECT id, key, value, used FROM texts WHERE key IN ({marks})"  # noqa: S608 - marks only
             for row_id, key, value, used in connection.execute(query, some):
+                if not (isinstance(key, bytes) and isinstance(value, bytes) and isinstance(used, int)):
+                    continue  # damage of one row, which the next writing of its key mends
                 with suppress(UnicodeDecodeError):
                     found[_decode(key)] = _decode(value)
                     if abs(now - used) > _RECENCY_SECONDS:
@@ -152,7 +158,9 @@ class Store:
             self._evict(connection)
 
     def _evict(self, connection: sqlite3.Connection) -> None:
-        (total,) = connection.execute("SELECT bytes FROM total").fetchone()
+        (total,) = connection.execute("SELECT max(bytes) FROM total").fetchone()
+        if not isinstance(total, int):
+            raise _WrongContent("it does not know its size")
         if total <= self.max_bytes:
             return
         leaving: list[tuple[int]] = []
@@ -160,7 +168,7 @@ class Store:
             if total <= self.max_bytes * _KEPT_SHARE:
                 break
             leaving.append((row_id,))
-            total -= cost
+            total -= cost or 0  # no cost is known of a damaged row
         connection.executemany("DELETE FROM texts WHERE id = ?", leaving)
 
     def _guarded(self, action: Callable[[sqlite3.Connection], _T], otherwise: _T, *, writes: bool) -> _T:
@@ -170,8 +178,9 @@ class Store:
         for attempt in range(2):
             try:
                 return action(self._connect())
-            except sqlite3.DatabaseError as error:
-                damaged = _code(error) in _DAMAGE
+            except (sqlite3.DatabaseError, UnicodeDecodeError, _WrongContent) as error:
+                # Names in a damaged schema may not even be text, of which sqlite3 makes a UnicodeDecodeError.
+                damaged = not isinstance(error, sqlite3.DatabaseError) or _code(error) in _DAMAGE
                 try:
                     if attempt == 0 and damaged and self._set_aside(error):
                         continue
@@ -205,6 +214,7 @@ class Store:
         connection = sqlite3.connect(
             self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
+        connection.text_factory = bytes  # only a damaged row has text, which may not even be UTF-8
         # Taken before the first read: should the file be replaced in between, the next use connects again.
         self._file_id = self._current_file_id()
         try:

@@ -77,11 +77,13 @@ class Hub:
     """A hub on the loopback interface. ``ranges`` are the offsets that were asked for, in order.
 
     ``break_after`` lists after how many bytes the first answers break off; ``status`` is answered instead of the
-    file; ``silent`` never answers; ``seconds_a_chunk`` slows it down.
+    file; ``silent`` never answers; ``seconds_a_chunk`` slows it down. Where ``tells_length`` is false, an answer ends
+    with its connection.
     """
 
     content: bytes = CONTENT
     honours_ranges: bool = True
+    tells_length: bool = True
     break_after: list[int] = field(default_factory=list)
     status: int = 200
     silent: bool = False
@@ -137,7 +139,8 @@ class Hub:
         if offset:
             last = len(self.content) - 1
             handler.send_header("Content-Range", f"bytes {offset}-{last}/{len(self.content)}")
-        handler.send_header("Content-Length", str(len(self.content) - offset))
+        if self.tells_length:
+            handler.send_header("Content-Length", str(len(self.content) - offset))
         handler.end_headers()
         data = self.content[offset:]
         if self.break_after:

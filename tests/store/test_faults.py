@@ -172,6 +172,47 @@ def test_a_page_of_zeros_in_the_middle_is_found_and_the_file_set_aside(path: Pat
     assert len(damaged_files(path)) == 1
 
 
+@pytest.mark.parametrize(
+    "damage", ["used = x'00'", "value = 'text'", "value = CAST(x'ff' AS TEXT)", "value = 7", "value = x'ff'"]
+)
+def test_a_damaged_row_is_written_anew(path: Path, damage: str) -> None:
+    store = Store(path)
+    store.put_many({"a": "one", "b": "two"})
+    connection = sqlite3.connect(path)
+    with connection:
+        connection.execute(f"UPDATE texts SET {damage} WHERE key = CAST('a' AS BLOB)")  # noqa: S608
+    connection.close()
+    assert store.get_many(["a", "b"])["b"] == "two"
+    store.put_many({"a": "three"})
+    assert store.get_many(["a", "b"]) == {"a": "three", "b": "two"}
+    assert not damaged_files(path)
+
+
+def test_a_file_that_does_not_know_its_size_is_set_aside(path: Path) -> None:
+    store = Store(path)
+    store.put_many({"a": "one"})
+    connection = sqlite3.connect(path)
+    with connection:
+        connection.execute("DELETE FROM total")
+    connection.close()
+    store.put_many({"a": "two"})
+    assert store.get_many(["a"]) == {"a": "two"}
+    assert len(damaged_files(path)) == 1
+
+
+def test_a_schema_that_is_no_text_is_set_aside(path: Path) -> None:
+    store = Store(path)
+    store.put_many({"a": "one"})
+    store.close()
+    content = path.read_bytes()
+    assert b"texts (used)" in content
+    path.write_bytes(content.replace(b"texts (used)", b"texts (u\xffed)"))
+    assert store.get_many(["a"]) == {}
+    store.put_many({"a": "two"})
+    assert store.get_many(["a"]) == {"a": "two"}
+    assert len(damaged_files(path)) == 1
+
+
 def test_an_old_log_is_never_played_into_the_new_file(path: Path) -> None:
     path.parent.mkdir()
     path.write_bytes(b"garbage " * 1000)

@@ -154,7 +154,7 @@ class LlamaEngine:
         if task is not None:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError, EngineUnavailable):
-                await self._unload(await task)
+                await self._unload(await task, EngineUnavailable("The engine was closed."))
         if self._state_folder is not None:
             self._state_folder.cleanup()
             self._state_folder = None
@@ -201,14 +201,16 @@ class LlamaEngine:
         task = loaded.prefixes.get(prefix)
         if task is None:
             while len(loaded.prefixes) >= _PREFIXES_KEPT:
-                del loaded.prefixes[next(iter(loaded.prefixes))]
+                oldest = loaded.prefixes.pop(next(iter(loaded.prefixes)))
+                oldest.add_done_callback(self._remove_state)
             task = asyncio.create_task(self._save_prefix(loaded, slot, prefix))
             loaded.prefixes[prefix] = task
             await asyncio.shield(task)
             return
         name = await asyncio.shield(task)
         if name is not None:
-            await loaded.client.restore_slot(slot.number, name)
+            with contextlib.suppress(EngineFailed):  # removed meanwhile: the whole prompt is evaluated
+                await loaded.client.restore_slot(slot.number, name)
 
     async def _save_prefix(self, loaded: _Loaded, slot: Slot, prefix: tuple[int, ...]) -> str | None:
         name = f"prefix-{secrets.token_hex(8)}.bin"
@@ -220,6 +222,12 @@ class LlamaEngine:
             loaded.prefixes.pop(prefix, None)
             return None
         return name
+
+    def _remove_state(self, saved: "asyncio.Task[str | None]") -> None:
+        name = None if saved.cancelled() else saved.result()
+        if name is not None and self._state_folder is not None:
+            with contextlib.suppress(OSError):
+                Path(self._state_folder.name, name).unlink()
 
     @contextlib.asynccontextmanager
     async def _speaking_to(self, loaded: _Loaded) -> AsyncIterator[None]:
@@ -233,11 +241,14 @@ class LlamaEngine:
                 raise EngineUnavailable("The engine was closed while a request was under way.") from error
             if not await loaded.process.ended_within(_DEATH_SECONDS):
                 raise EngineFailed(f"the connection to the model process failed: {error!r}") from error
-            reason = loaded.process.why_ended()
-            if self._loaded_now() is loaded:
-                self._load_task = None  # the next request starts a fresh one
-                await self._unload(loaded)
-            raise EngineFailed(reason) from error
+            await self._forget(loaded)
+            raise EngineFailed(loaded.process.why_ended()) from error
+
+    async def _forget(self, loaded: _Loaded) -> None:
+        """Let the next request start a fresh process in place of one that ended."""
+        if self._loaded_now() is loaded:
+            self._load_task = None
+            await self._unload(loaded, EngineFailed(loaded.process.why_ended()))
 
     def _loaded_now(self) -> _Loaded | None:
         task = self._load_task
@@ -246,6 +257,9 @@ class LlamaEngine:
         return task.result()
 
     async def _load(self) -> _Loaded:
+        loaded = self._loaded_now()
+        if loaded is not None and loaded.process.ended:  # while nobody spoke to it
+            await self._forget(loaded)
         if self._closed:
             raise EngineUnavailable("The engine is closed.")
         task = self._load_task
@@ -297,9 +311,11 @@ class LlamaEngine:
         client = LlamaClient(url, api_key)
         return _Loaded(process, client, ChatEncoder(client), device)
 
-    async def _unload(self, loaded: _Loaded) -> None:
-        loaded.slots.fail_waiting(EngineUnavailable("The engine was closed."))
+    async def _unload(self, loaded: _Loaded, why: EngineFailed | EngineUnavailable) -> None:
+        loaded.slots.fail_waiting(why)
         await loaded.process.end()
+        for saved in loaded.prefixes.values():
+            saved.add_done_callback(self._remove_state)
         await loaded.client.aclose()
 
 

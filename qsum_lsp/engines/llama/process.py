@@ -25,9 +25,10 @@ class WorkerProcess:
     def __init__(self, config: WorkerConfig) -> None:
         self._config = config
         self._lines: deque[str] = deque(maxlen=_LOG_LINES_KEPT)
+        # -P: a module in the working folder, which may be anybody's repository, is never imported.
         # A session of its own: Ctrl-C at the terminal is for the parent, which then ends this process.
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "qsum_lsp.engines.llama.worker"],
+            [sys.executable, "-P", "-m", "qsum_lsp.engines.llama.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

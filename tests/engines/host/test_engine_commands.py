@@ -9,14 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from qsum_lsp.cli import engine as commands
 from qsum_lsp.engines.host import place as place_module
-from qsum_lsp.engines.host.place import EnginePlace
+from qsum_lsp.engines.host.launcher import Launcher
+from qsum_lsp.engines.host.place import EnginePlace, EngineRecord
 from qsum_lsp.engines.protocol import EngineIdentity, GenerationRequest, Message
 from qsum_lsp.errors import EngineUnavailable
 from qsum_lsp.service import create_engine, engine_command, shared_settings
 from qsum_lsp.settings.values import Settings
 from tests.engines.host.engines import Engines
-from tests.engines.host.scripted_host import client
+from tests.engines.host.scripted_host import client, command
 
 NAME = "0123456789abcdef"
 
@@ -64,6 +66,24 @@ def test_an_engine_without_a_model_file_says_how_to_get_one(engines: Engines, tm
     assert result.returncode == 3
     assert "qsum models pull" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+async def test_an_engine_that_is_killed_whenever_it_loads_is_given_up(
+    engines: Engines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed: set[int] = set()
+
+    async def health(record: EngineRecord) -> dict[str, str]:
+        killed.add(record.pid)
+        record.kill()
+        return {"state": "loading"}
+
+    monkeypatch.setattr(commands, "_health", health)
+    place = EnginePlace(NAME)
+    with pytest.raises(EngineUnavailable, match="ended 3 times while it loaded") as caught:
+        await commands._start(Launcher(place, command(NAME, load_seconds=600)))
+    assert len(killed) == 3
+    assert str(place.log) in str(caught.value)
 
 
 def test_engines_without_a_process_are_refused(engines: Engines, tmp_path: Path) -> None:

@@ -72,6 +72,12 @@ async def is_idle(engine: LlamaEngine) -> bool:
     return not any(slot["is_processing"] for slot in slots)
 
 
+def saved_states(engine: LlamaEngine) -> list[Path]:
+    """The files of saved prefixes."""
+    assert engine._state_folder is not None
+    return list(Path(engine._state_folder.name).iterdir())
+
+
 async def until_idle(engine: LlamaEngine) -> None:
     async with asyncio.timeout(60):
         while not await is_idle(engine):  # noqa: ASYNC110 - the server tells nobody
@@ -264,6 +270,61 @@ async def test_a_killed_process_fails_its_request_and_the_next_one_loads_afresh(
     with pytest.raises(EngineFailed, match="ended"):
         await task
     assert FACTS[7][1] in (await engine.generate(fact(*FACTS[7]))).text
+
+
+async def test_a_killed_process_fails_those_that_wait_too_and_does_not_close_the_engine(
+    engine: LlamaEngine,
+) -> None:
+    task, _ = await started(COUNTING, engine)
+    others = [asyncio.create_task(engine.generate(COUNTING)) for _ in range(8)]
+    async with asyncio.timeout(60):
+        while engine.status().waiting == 0:  # noqa: ASYNC110 - the engine tells nobody
+            await asyncio.sleep(0.01)
+    loaded = engine._loaded_now()
+    assert loaded is not None
+    psutil.Process(loaded.process.pid).kill()
+    results = await asyncio.gather(task, *others, return_exceptions=True)
+    assert {type(result) for result in results} == {EngineFailed}
+    assert FACTS[0][1] in (await engine.generate(fact(*FACTS[0]))).text
+
+
+async def test_a_process_killed_while_idle_fails_no_request(engine: LlamaEngine) -> None:
+    await engine.count_tokens(["text"])
+    loaded = engine._loaded_now()
+    assert loaded is not None
+    psutil.Process(loaded.process.pid).kill()
+    assert await loaded.process.ended_within(60)
+    assert await asyncio.gather(*(engine.count_tokens(["hello world"]) for _ in range(3))) == [[2]] * 3
+
+
+async def test_saved_states_that_are_not_kept_leave_the_disk(
+    engine: LlamaEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("qsum_lsp.engines.llama.engine._PREFIXES_KEPT", 2)
+
+    async def answer_under(rules: str) -> None:
+        messages = (Message("system", rules), Message("user", "Hi"))
+        await engine.generate(GenerationRequest(messages=messages, source="Hi", max_new_tokens=1))
+
+    for number in range(4):
+        await answer_under(f"{number}. {RULES}")
+    loaded = engine._loaded_now()
+    assert loaded is not None
+    names = {path.name for path in saved_states(engine)}
+    assert names == {await saved for saved in loaded.prefixes.values()}
+    assert len(names) == 2
+    psutil.Process(loaded.process.pid).kill()
+    assert await loaded.process.ended_within(60)
+    await answer_under(RULES)
+    assert len(saved_states(engine)) == 1
+
+
+async def test_a_saved_state_that_is_gone_costs_no_request(engine: LlamaEngine) -> None:
+    await engine.generate(fact(*FACTS[0]))
+    for path in saved_states(engine):
+        path.unlink()
+    answers = await asyncio.gather(*(engine.generate(fact(*pair)) for pair in FACTS[:4]))
+    assert [port in answer.text for (_, port), answer in zip(FACTS[:4], answers, strict=True)] == [True] * 4
 
 
 async def test_many_first_callers_load_once_and_the_log_stays_in_the_log(

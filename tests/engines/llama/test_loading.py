@@ -64,6 +64,14 @@ async def test_a_file_that_does_not_load(
     assert capfd.readouterr() == ("", "")
 
 
+async def test_no_module_of_the_working_folder_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "xllamacpp.py").write_text("raise ImportError('a module of the working folder runs')")
+    (tmp_path / "model.gguf").write_bytes(gguf_of_architecture("nonesuch"))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(EngineUnavailable, match="does not know the model architecture"):
+        await engine_for(tmp_path / "model.gguf").generate(REQUEST)
+
+
 async def test_a_folder_is_no_model(tmp_path: Path) -> None:
     with pytest.raises(EngineUnavailable, match=r"cannot be read|no GGUF"):
         await engine_for(tmp_path).count_tokens(["text"])
