@@ -112,5 +112,5 @@ async def test_one_engine_and_one_load_for_everybody(
     assert (health["state"], health["clients"]) == ("ready", len(names))
     log = (tmp_path / "home" / "logs" / "qsum.log").read_text()
     assert log.count(" loaded ") == 1
-    modules = [line[2] for line in engines.command_lines()]
+    modules = [line[line.index("-m") + 1] for line in engines.command_lines() if "-m" in line]
     assert modules.count("qsum_lsp.engines.llama.worker") == 1
