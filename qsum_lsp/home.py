@@ -37,6 +37,23 @@ def compiled_folder() -> Path:
     return home() / "compiled"
 
 
+def write_at_once(path: Path, text: str) -> None:
+    """Put ``text`` in place of what ``path`` holds, in one step, readable by this user alone.
+
+    Nothing is left behind where that fails. Raises OSError.
+    """
+    import tempfile  # many commands write nothing here
+
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".tmp")  # 0600
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(temporary).replace(path)
+    except OSError:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
 def offline() -> bool:
     """True where ``QSUM_OFFLINE`` forbids every download."""
     return os.environ.get("QSUM_OFFLINE", "") not in ("", "0")

@@ -14,6 +14,7 @@ from qsum_lsp.cli.page_reports import OutputFormat, output_options, print_report
 from qsum_lsp.cli.root import called_by_hook
 from qsum_lsp.cli.terminal import say_error, shown_path
 from qsum_lsp.errors import FileError, UsageError
+from qsum_lsp.files import PAGE_SUFFIXES
 from qsum_lsp.front_matter.check import CheckedPage, check_page, is_due
 from qsum_lsp.front_matter.edit import check_key
 from qsum_lsp.front_matter.neighbours import Neighbours
@@ -22,8 +23,6 @@ from qsum_lsp.settings import Settings
 
 if TYPE_CHECKING:
     from qsum_lsp.front_matter.llms_txt import LlmsTxt
-
-_PAGE_SUFFIXES = tuple(pattern.removeprefix("*").lower() for pattern in Settings().include)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,9 +150,8 @@ class Run:
 def _listing(path: Path | None) -> "LlmsTxt | None":
     if path is None:
         return None
-    if path.name.lower().endswith(
-        _PAGE_SUFFIXES
-    ):  # the option takes a page that stands behind it for its FILE
+    # the option takes a page that stands behind it for its FILE
+    if path.name.lower().endswith(PAGE_SUFFIXES):
         raise UsageError(
             f"--llms-txt would overwrite the page {shown_path(path)}; write --llms-txt=llms.txt before the pages."
         )

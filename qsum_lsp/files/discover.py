@@ -5,7 +5,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from qsum_lsp.errors import FileError
-from qsum_lsp.settings import FolderSettings
+from qsum_lsp.settings import FolderSettings, Settings
+
+PAGE_SUFFIXES = tuple(pattern.removeprefix("*").lower() for pattern in Settings().include)
+"""How the names of Markdown files end, in lower case, where no setting says otherwise."""
 
 
 def discover(paths: Iterable[Path], settings: FolderSettings) -> Iterator[Path | FileError]:

@@ -10,10 +10,9 @@ from urllib.parse import unquote
 from qsum_lsp.document import Document, LineTable, Section, parse
 from qsum_lsp.document.reparse import reparse
 from qsum_lsp.errors import FileError
-from qsum_lsp.files import read_text
+from qsum_lsp.files import PAGE_SUFFIXES, read_text
 from qsum_lsp.front_matter import Page, read_page
 from qsum_lsp.lsp.uris import file_path
-from qsum_lsp.settings import Settings
 from qsum_lsp.summaries import PAGE
 
 LANGUAGES = ("markdown", "mdx", "quarto", "rmarkdown")
@@ -21,8 +20,6 @@ LANGUAGES = ("markdown", "mdx", "quarto", "rmarkdown")
 
 SectionName = tuple[tuple[str, int], ...]
 """The titles down to a section, each with the number of siblings before that have the same; empty for the page."""
-
-_SUFFIXES = tuple(pattern.removeprefix("*").lower() for pattern in Settings().include)
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,4 +199,4 @@ def _is_served(snapshot: Snapshot) -> bool:
 
 
 def _has_suffix(uri: str) -> bool:
-    return unquote(uri).lower().endswith(_SUFFIXES)
+    return unquote(uri).lower().endswith(PAGE_SUFFIXES)

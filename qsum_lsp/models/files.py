@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
 from pathlib import Path
 
 from qsum_lsp import home
@@ -85,14 +84,7 @@ def remember_hash(path: Path, digest: str) -> None:
         kept = {name: value for name, value in _kept_hashes().items() if os.path.exists(name)}
         target = _hashes_path()
         target.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=target.parent, suffix=".tmp")
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump(kept, file, indent=1)
-            Path(temporary).replace(target)
-        except OSError:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        home.write_at_once(target, json.dumps(kept, indent=1))
 
 
 def _hashes_path() -> Path:

@@ -8,6 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from qsum_lsp.home import write_at_once
+
 OnBytes = Callable[[int], None]
 """Called with the bytes of the model file that are here so far."""
 
@@ -56,9 +58,7 @@ class PartialFile:
 
     def note_part(self, count: int) -> None:
         """Say that ``count`` parts make up all that is here now."""
-        beside = self._parts_path.with_suffix(".tmp")
-        beside.write_text(json.dumps([count, self.size()]), "utf-8")
-        beside.replace(self._parts_path)
+        write_at_once(self._parts_path, json.dumps([count, self.size()]))
 
     def append_at(self, offset: int) -> IO[bytes]:
         """The file open for writing at ``offset``; what stood behind it is cut off."""

@@ -49,17 +49,25 @@ async def reachable(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWrit
                 await asyncio.sleep(0.1)
 
 
+async def begin(client: RawClient) -> None:
+    await client.ask("initialize", INITIALIZE)
+    client.notify("initialized", {})
+
+
+async def exit_code(client: RawClient, process: subprocess.Popen[bytes]) -> int:
+    await client.ask("shutdown", None)
+    client.notify("exit", None)
+    return process.wait(20)
+
+
 async def test_tcp(tmp_path: Path) -> None:
     port = free_port()
     process = started(tmp_path, "--tcp", "--port", str(port))
     reader, writer = await reachable(port)
     client = RawClient(reader, writer)
-    await client.ask("initialize", INITIALIZE)
-    client.notify("initialized", {})
+    await begin(client)
     assert "extractive" in await Buffer(client, "file:///a.md", TEXT).hover(0)
-    await client.ask("shutdown", None)
-    client.notify("exit", None)
-    assert process.wait(20) == 0
+    assert await exit_code(client, process) == 0
 
 
 async def test_websocket(tmp_path: Path) -> None:
@@ -96,8 +104,7 @@ async def test_a_second_tcp_connection_is_refused_and_leaves_the_first_alone(tmp
     port = free_port()
     process = started(tmp_path, "--tcp", "--port", str(port))
     client = RawClient(*await reachable(port))
-    await client.ask("initialize", INITIALIZE)
-    client.notify("initialized", {})
+    await begin(client)
     buffer = Buffer(client, "file:///a.md", TEXT)
     assert "extractive" in await buffer.hover(0)
     reader, second = await reachable(port)
@@ -107,9 +114,7 @@ async def test_a_second_tcp_connection_is_refused_and_leaves_the_first_alone(tmp
         lambda: [each for each in client.of("window/logMessage") if "second connection" in each["message"]]
     )
     assert "extractive" in await buffer.hover(0)
-    await client.ask("shutdown", None)
-    client.notify("exit", None)
-    assert process.wait(20) == 0
+    assert await exit_code(client, process) == 0
 
 
 async def test_a_tcp_client_that_leaves_in_the_middle_of_a_message_ends_the_server(tmp_path: Path) -> None:

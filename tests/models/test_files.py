@@ -158,7 +158,7 @@ def test_hashes_that_cannot_be_kept_leave_nothing_half_written(
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(files.json, "dump", full)
+    monkeypatch.setattr(Path, "replace", full)
     path = tmp_path / "m.gguf"
     path.write_bytes(CONTENT)
     assert models.model_hash(path) == entry().sha256

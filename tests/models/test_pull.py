@@ -99,11 +99,12 @@ def test_a_broken_line_is_taken_up_where_it_broke(
     assert running_hub.ranges == [0, 1_000_000, 1_500_000]
 
 
-def test_a_hub_without_ranges_begins_again(
-    own_home: Path, use_model: UseModel, running_hub: fake.Hub
+@pytest.mark.parametrize("lacks", ["honours_ranges", "tells_length"])
+def test_a_broken_answer_of_a_simple_hub_is_asked_for_again(
+    own_home: Path, use_model: UseModel, running_hub: fake.Hub, lacks: str
 ) -> None:
     use_model(HUB)
-    running_hub.honours_ranges = False
+    setattr(running_hub, lacks, False)
     running_hub.break_after = [1_000_000]
     models.pull("small-model")
     assert only_the_model_is_left(own_home)
@@ -314,17 +315,6 @@ def test_a_short_answer_that_does_not_tell_its_length_is_not_asked_for_without_e
     with pytest.raises(EngineUnavailable, match="sends only 26 bytes instead of 3,000,004"):
         models.pull("small-model")
     assert running_hub.ranges == [0, 26]
-
-
-def test_an_answer_that_does_not_tell_its_length_may_break(
-    own_home: Path, use_model: UseModel, running_hub: fake.Hub
-) -> None:
-    use_model(HUB)
-    running_hub.tells_length = False
-    running_hub.break_after = [1_000_000]
-    models.pull("small-model")
-    assert only_the_model_is_left(own_home)
-    assert running_hub.ranges == [0, 1_000_000]
 
 
 def test_a_wrong_file_of_the_hub_gives_way_to_the_registry(

@@ -13,6 +13,8 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from qsum_lsp.errors import EngineUnavailable
+
 REQUEST_SECONDS = 15.0
 KEEP_ALIVE_SECONDS = 60
 _GRACE_SECONDS = 3
@@ -105,8 +107,13 @@ def unix_listener(path: Path) -> socket.socket:
 
 
 def loopback_listener(port: int) -> socket.socket:
-    """A listening socket on 127.0.0.1; port 0 takes a free one."""
-    listener = socket.create_server(("127.0.0.1", port), backlog=_BACKLOG)
+    """A listening socket on 127.0.0.1; port 0 takes a free one. Raises EngineUnavailable."""
+    try:
+        listener = socket.create_server(("127.0.0.1", port), backlog=_BACKLOG)
+    except OSError as error:
+        raise EngineUnavailable(
+            f"The port {port} of 127.0.0.1 cannot be used: {error.strerror}. Choose another with --port, or leave it out."
+        ) from error
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     listener.setblocking(False)
     return listener

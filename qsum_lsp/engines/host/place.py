@@ -186,15 +186,9 @@ class EnginePlace:
         return FileLock(self._path(suffix), mode=0o600, thread_local=False)
 
     def _write(self, suffix: str, value: object) -> None:
-        temporary = None
         try:
-            descriptor, temporary = tempfile.mkstemp(dir=home.run_folder(), prefix=f".{self.name}-")  # 0600
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump(value, file)
-            Path(temporary).replace(self._path(suffix))
+            home.write_at_once(self._path(suffix), json.dumps(value))
         except OSError as error:
-            if temporary is not None:
-                Path(temporary).unlink(missing_ok=True)
             raise EngineUnavailable(
                 f"{home.run_folder()}: the shared engine's files cannot be written: {error.strerror}. "
                 "Make room there, or set QSUM_HOME to another folder."

@@ -6,7 +6,6 @@ import logging
 import os
 import secrets
 import signal
-import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -84,7 +83,7 @@ class EngineProcess:
             self._listener = unix_listener(self._place.socket)
             address = f"unix:{self._place.socket}"
         else:
-            self._listener = self._listen_at_port()
+            self._listener = loopback_listener(self._port)
             address = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._record = EngineRecord(
             pid=os.getpid(),
@@ -95,15 +94,6 @@ class EngineProcess:
             started=start_mark(os.getpid()),
         )
         self._place.write(self._record)
-
-    def _listen_at_port(self) -> socket.socket:
-        try:
-            return loopback_listener(self._port)
-        except OSError as error:
-            raise EngineUnavailable(
-                f"The port {self._port} of 127.0.0.1 cannot be used: {error.strerror}. "
-                "Choose another with --port, or leave it out."
-            ) from error
 
     async def _load(self) -> None:
         await self._hosted.load()

@@ -21,6 +21,7 @@ from qsum_lsp.engines.remote.failures import ConnectionLost, StatusError
 from qsum_lsp.engines.remote.limiter import AdaptiveLimiter
 from qsum_lsp.engines.remote.resume import resumable
 from qsum_lsp.engines.remote.retry import delay_seconds
+from qsum_lsp.engines.shared_task import result_of
 from qsum_lsp.errors import EngineUnavailable
 
 if TYPE_CHECKING:
@@ -154,14 +155,14 @@ class SharedEngine:
             await asyncio.sleep(delay_seconds(0, error.retry_after))
         elif error.code == "engine_stopping":
             self._forget(connection, died=False)
-            await asyncio.sleep(min(0.05 * 2**turn, 1.0))
+            await asyncio.sleep(_handover_seconds(turn))
         elif error.code == "engine_unavailable":
             self._forget(connection)
             raise self._unavailable(message.removesuffix(" (HTTP 503)"))
         elif error.code == "model_not_found" and self._known is not connection:
             await self._know(connection)
             if self._known is not connection:  # it is leaving
-                await asyncio.sleep(min(0.05 * 2**turn, 1.0))
+                await asyncio.sleep(_handover_seconds(turn))
         elif error.code in {"context_length_exceeded", "body_too_long"}:
             raise RequestTooLong(message)
         else:
@@ -179,12 +180,8 @@ class SharedEngine:
             self._status = EngineStatus(state="loading")
             self._connecting = asyncio.create_task(self._connect())
             self._connecting.add_done_callback(self._note_connection)
-        connecting = self._connecting
-        await asyncio.wait({connecting})
-        if connecting.cancelled():
-            raise EngineUnavailable("The engine is closed.")
         try:
-            return connecting.result()
+            return await result_of(self._connecting, closed="The engine is closed.")
         except EngineUnavailable as error:
             raise EngineUnavailable(str(error)) from None  # one object must not be raised in several tasks
 
@@ -270,6 +267,11 @@ class SharedEngine:
             tokens_per_second=health.get("tokens_per_second"),
             detail=health.get("detail", ""),
         )
+
+
+def _handover_seconds(turn: int) -> float:
+    """How long a process that leaves is given to make room for the next one."""
+    return min(0.05 * (1 << turn), 1.0)
 
 
 async def _close_when_unused(connection: "Connection") -> None:

@@ -26,6 +26,7 @@ from qsum_lsp.engines.protocol import (
     OnText,
     RequestTooLong,
 )
+from qsum_lsp.engines.shared_task import result_of
 from qsum_lsp.errors import EngineUnavailable
 from qsum_lsp.models import Adapter, adapter_path
 from qsum_lsp.text.enough import is_enough
@@ -265,12 +266,7 @@ class LlamaEngine:
         task = self._load_task
         if task is None or (task.done() and self._loaded_now() is None):
             task = self._load_task = asyncio.create_task(self._start())
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            if task.cancelled():
-                raise EngineUnavailable("The engine was closed while its model was loading.") from None
-            raise
+        return await result_of(task, closed="The engine was closed while its model was loading.")
 
     async def _start(self) -> _Loaded:
         from qsum_lsp.engines.llama.chat import ChatEncoder

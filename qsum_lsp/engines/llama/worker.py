@@ -81,9 +81,8 @@ def _start(config: WorkerConfig) -> tuple[Any, str]:
 
 
 def _leave_with_parent() -> None:
-    while os.read(
-        0, 1
-    ):  # the buffer of sys.stdin is locked while it reads, and so could not be closed at the end
+    # not by sys.stdin, whose buffer is locked while it reads, and so could not be closed at the end
+    while os.read(0, 1):
         pass
     os._exit(0)  # nothing here needs saving, and llama.cpp's own shutdown waits for what it is decoding
 

@@ -24,6 +24,7 @@ from qsum_lsp.engines.remote.failures import ConnectionLost, StatusError
 from qsum_lsp.engines.remote.limiter import AdaptiveLimiter
 from qsum_lsp.engines.remote.resume import resumable
 from qsum_lsp.engines.remote.retry import Patience
+from qsum_lsp.engines.shared_task import result_of
 from qsum_lsp.errors import EngineUnavailable, UsageError
 from qsum_lsp.settings.values import Settings
 
@@ -186,14 +187,9 @@ class RemoteEngine:
         self._connect()
         if self._served is None or (self._served.done() and self._failed(self._served)):
             self._served = asyncio.create_task(self._describe())
-            self._served.add_done_callback(
-                self._failed
-            )  # its error is known, also where nobody waits any more
-        served = self._served
-        await asyncio.wait({served})
-        if served.cancelled():
-            raise EngineUnavailable("The engine is closed.")
-        return served.result()
+            # its error is known, also where nobody waits any more
+            self._served.add_done_callback(self._failed)
+        return await result_of(self._served, closed="The engine is closed.")
 
     @staticmethod
     def _failed(task: "asyncio.Task[ServedModel | None]") -> bool:

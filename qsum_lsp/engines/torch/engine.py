@@ -216,9 +216,8 @@ class TorchEngine:
 
     def _fail(self, error: Exception) -> None:
         log.exception("The torch engine failed")
-        reason = (str(error) or type(error).__name__).splitlines()[
-            0
-        ]  # CUDA's errors go on with advice to programmers
+        # CUDA's errors go on with advice to programmers
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         self._failure = EngineUnavailable(
             f"The torch engine failed: {reason}. Another process can start it again; where the shared engine is off, "
             "that takes a restart of this program."

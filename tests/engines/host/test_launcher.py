@@ -2,7 +2,6 @@
 
 import asyncio
 import errno
-import json
 import os
 import shutil
 import socket
@@ -114,7 +113,7 @@ def test_a_full_disk_is_one_message_and_nothing_half_written_is_left(
     place: EnginePlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = sorted(home.run_folder().iterdir())
-    monkeypatch.setattr(json, "dump", full)
+    monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(EngineUnavailable, match=r"No space left on device\. Make room"):
         place.write(EngineRecord(pid=1, created=1.0, address="unix:/x"))
     place.remember(ScriptedEngine().identity)
@@ -124,7 +123,7 @@ def test_a_full_disk_is_one_message_and_nothing_half_written_is_left(
 async def test_a_client_is_told_of_a_full_disk_at_its_first_start(
     place: EnginePlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(json, "dump", full)
+    monkeypatch.setattr(Path, "replace", full)
     starter = launcher.Launcher(place, [sys.executable, "-c", "raise SystemExit(3)"])
     with pytest.raises(EngineUnavailable, match=r"No space left on device\. Make room"):
         await starter.ensure()

@@ -31,21 +31,16 @@ def _fail_once_above(limit: int, real: Callable[..., object]) -> Callable[..., o
     return wrapper
 
 
-async def test_out_of_memory_in_decoding_shrinks_the_batch(
-    qwen: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("work", "limit", "lengths"),
+    [("step", 2, (10, 30, 20, 25, 5)), ("prefill", 256, (300, 200, 120))],
+    ids=["step", "prefill"],
+)
+async def test_out_of_memory_shrinks_what_is_computed_at_once(
+    qwen: Path, monkeypatch: pytest.MonkeyPatch, work: str, limit: int, lengths: tuple[int, ...]
 ) -> None:
-    monkeypatch.setattr(Runner, "step", _fail_once_above(2, Runner.step))
-    prompts = [words(length, 27) for length in (10, 30, 20, 25, 5)]
-    engine = TorchEngine(options(qwen))
-    assert await answer(engine, prompts, NEW) == [reference(qwen, prompt, NEW) for prompt in prompts]
-    await engine.aclose()
-
-
-async def test_out_of_memory_in_prefill_makes_smaller_prefills(
-    qwen: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Runner, "prefill", _fail_once_above(256, Runner.prefill))
-    prompts = [words(length, 28) for length in (300, 200, 120)]
+    monkeypatch.setattr(Runner, work, _fail_once_above(limit, getattr(Runner, work)))
+    prompts = [words(length, 27) for length in lengths]
     engine = TorchEngine(options(qwen))
     assert await answer(engine, prompts, NEW) == [reference(qwen, prompt, NEW) for prompt in prompts]
     await engine.aclose()
