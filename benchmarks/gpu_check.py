@@ -77,8 +77,14 @@ class Check:
         assert engine._loaded is not None
         assert engine._scheduler is not None
         self.tokenizer, self.scheduler = engine._loaded.tokenizer, engine._scheduler
-        # answers come as the list of their ids
-        self.tokenizer.decode = lambda ids: json.dumps(list(ids))  # type: ignore[method-assign]
+        self._sequences: dict[tuple[int, ...], RunningSequence] = {}
+        submit = self.scheduler.submit
+
+        def remember(sequence: RunningSequence) -> None:
+            self._sequences[tuple(sequence.prompt)] = sequence
+            submit(sequence)
+
+        self.scheduler.submit = remember  # type: ignore[method-assign]
         self.prompts = [self.tokenizer.encode_chat((Message("user", text),)) for text in texts]
         self.together: list[list[int]] = []
         self.first: dict[int, int] = {}
@@ -91,13 +97,13 @@ class Check:
         return self._references[dtype]
 
     async def answers(self, indices: list[int]) -> list[list[int]]:
-        """The answers to some of the texts, asked for at once."""
+        """The tokens of the answers to some of the texts, asked for at once."""
         requests = [
             GenerationRequest(messages=(Message("user", self.texts[i]),), source=self.texts[i], max_new_tokens=NEW)
             for i in indices
         ]  # fmt: skip
-        done = await asyncio.gather(*(self.engine.generate(request) for request in requests))
-        return [json.loads(completion.text) for completion in done]
+        await asyncio.gather(*(self.engine.generate(request) for request in requests))
+        return [self._sequences[tuple(self.prompts[i])].answer for i in indices]
 
     async def mates(self) -> dict[str, Any]:
         """How many answers change with the requests beside them, and how near the two choices were."""

@@ -29,8 +29,8 @@ from qsum_lsp.engines.torch.runner import Runner
 from qsum_lsp.engines.torch.scheduler import Scheduler
 from qsum_lsp.engines.torch.sequence import FinishReason, RunningSequence
 from qsum_lsp.engines.torch.source import ModelSource
-from qsum_lsp.engines.torch.submission import Finished, Submission
-from qsum_lsp.engines.torch.tokenizer import ChatTokenizer, TextStream
+from qsum_lsp.engines.torch.submission import Submission
+from qsum_lsp.engines.torch.tokenizer import ChatTokenizer
 from qsum_lsp.errors import EngineUnavailable, QsumError
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,6 @@ class TorchEngine:
         self._source = ModelSource.find(options.model)
         self._identity = identity_of(options)
         self._inbox = Inbox()
-        self._finished: list[Finished] = []
         self._outbox = Outbox()
         self._unanswered: set[Submission] = set()
         self._thread: threading.Thread | None = None
@@ -199,7 +198,7 @@ class TorchEngine:
         scheduler = self._scheduler if self._failure is None else None
         busy = self._inbox.waiting > 0 or (scheduler is not None and not scheduler.idle)
         if not busy:
-            self._tell()
+            self._outbox.send()
         if scheduler is not None and (not busy or time.monotonic() > self._patient_until):
             self._begin_warm_up()
         if scheduler is not None and not busy and self._inbox.empty:
@@ -245,7 +244,7 @@ class TorchEngine:
 
     def _advance(self, scheduler: Scheduler) -> None:
         could_launch_more = scheduler.launch()
-        self._tell()  # while the device works
+        self._outbox.send()  # while the device works
         if not could_launch_more:
             scheduler.land()
 
@@ -264,20 +263,12 @@ class TorchEngine:
         for submission, prompt in zip(submissions, prompts, strict=True):
             self._submit(submission, prompt)
 
-    def _tell(self) -> None:
-        finished, self._finished = self._finished, []
-        if finished and self._loaded is not None:
-            texts = self._loaded.tokenizer.decode_many([each.sequence.answer for each in finished])
-            for each, text in zip(finished, texts, strict=True):
-                each.submission.resolve(each.completion(text))
-        self._outbox.send()
-
     def _begin_warm_up(self) -> None:
         if self._inbox.empty and self._loaded is not None and isinstance(self._loaded.executor, Runner):
             self._loaded.executor.warm_up.begin()
 
     def _stop(self) -> None:
-        self._tell()
+        self._outbox.send()
         self._give_up(EngineFailed("The engine was closed."))
         loaded = self._loaded
         if loaded is not None and isinstance(loaded.executor, Runner):
@@ -311,20 +302,27 @@ class TorchEngine:
                 )
             )
             return
-        stream = TextStream(loaded.tokenizer) if submission.on_text is not None else None
+        text = loaded.tokenizer.answer_text()
         started = time.perf_counter()
 
         def on_tokens(tokens: list[int]) -> None:
-            if stream is not None:
-                piece = stream.add(tokens)
-                if piece:
-                    submission.show(piece)
+            piece = text.add(tokens)
+            if piece:
+                submission.show(piece)
 
         def on_finish(reason: FinishReason) -> None:
             now = time.perf_counter()
-            self._speed = len(sequence.answer) / max(now - started, 1e-6)
-            seconds = now - submission.submitted
-            self._finished.append(Finished(submission, sequence, reason, len(prompt), seconds))
+            new = len(sequence.answer)
+            self._speed = new / max(now - started, 1e-6)
+            submission.resolve(
+                Completion(
+                    text=str(text),
+                    finish_reason=reason,
+                    prompt_tokens=len(prompt),
+                    new_tokens=new,
+                    seconds=now - submission.submitted,
+                )
+            )
 
         sequence = RunningSequence(
             prompt=prompt,

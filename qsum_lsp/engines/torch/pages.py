@@ -1,10 +1,13 @@
 """Pages of the key-value cache: who holds which, and which can be reused for an equal beginning."""
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Sequence
 
 PAGE_TOKENS = 16
 """Tokens of one page: small, so that prompts share nearly all of a common beginning."""
+
+TAKEN_AT_ONCE = 2
+"""Released requests taken in for each one that asks for pages, so that they cannot pile up."""
 
 SCRATCH_PAGE = 0
 """Rows that only fill up a batch write here; it belongs to nobody."""
@@ -25,18 +28,21 @@ class PagePool:
         self._keys: dict[int, tuple[int, tuple[int, ...]]] = {}
         self._serials: dict[int, int] = {}
         self._idle: OrderedDict[int, None] = OrderedDict()
-        self._released: list[Sequence[int]] = []
+        self._released: deque[Sequence[int]] = deque()
         self._next_serial = 1
 
     @property
     def available(self) -> int:
         """Pages that could be handed out now."""
-        self._take_in()
+        self._take_in(len(self._released))
+        return self._at_hand
+
+    @property
+    def _at_hand(self) -> int:
         return len(self._free) + len(self._idle)
 
     def match(self, prompt: Sequence[int]) -> list[int]:
         """Held pages with the longest known beginning of ``prompt``, its last token excluded. Release them."""
-        self._take_in()
         pages: list[int] = []
         serial = 0
         for start in range(0, len(prompt) - PAGE_TOKENS, PAGE_TOKENS):
@@ -51,7 +57,10 @@ class PagePool:
 
     def allocate(self, count: int) -> list[int] | None:
         """``count`` pages of undefined content, or None where there are not as many."""
-        if count > self.available:
+        self._take_in(TAKEN_AT_ONCE)
+        while count > self._at_hand and self._released:
+            self._take_in(1)
+        if count > self._at_hand:
             return None
         pages = []
         for _ in range(count):
@@ -84,21 +93,22 @@ class PagePool:
     def release(self, pages: Sequence[int]) -> None:
         """Give up one hold on each page.
 
-        They are taken in when pages are next asked for: hundreds of answers can end in one step, and are told first.
+        They are taken in bit by bit when pages are asked for: hundreds of answers can end in one step, and neither
+        their telling nor the next request should wait for that.
         """
         self._released.append(pages)
 
     def clear(self) -> None:
         """Forget all cached content."""
-        self._take_in()
+        self._take_in(len(self._released))
         for page in list(self._keys):
             self._forget(page)
         self._free.extend(self._idle)
         self._idle.clear()
 
-    def _take_in(self) -> None:
-        released, self._released = self._released, []
-        for pages in released:
+    def _take_in(self, most: int) -> None:
+        for _ in range(min(most, len(self._released))):
+            pages = self._released.popleft()
             for page in reversed(pages):  # the end of a prompt is evicted before its beginning
                 self._holders[page] -= 1
                 if self._holders[page] == 0:

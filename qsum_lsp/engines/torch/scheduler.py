@@ -46,8 +46,9 @@ class Scheduler:
         self._slots = list(range(max_batch - 1, -1, -1))
         self._order = itertools.count()
         self._waiting: list[tuple[int, int, RunningSequence]] = []
-        self._prefilling: list[RunningSequence] = []
-        self._decoding: list[RunningSequence] = []
+        # in the order of their admission; None, because all that counts is who is there
+        self._prefilling: dict[RunningSequence, None] = {}
+        self._decoding: dict[RunningSequence, None] = {}
         self._prefills: deque[Flight] = deque()
         self._steps: deque[Flight] = deque()
 
@@ -94,7 +95,7 @@ class Scheduler:
 
     def abandon(self, error: EngineFailed) -> None:
         """Fail everything, because the device failed."""
-        held = [entry[2] for entry in self._waiting] + self._prefilling + self._decoding
+        held = [entry[2] for entry in self._waiting] + [*self._prefilling, *self._decoding]
         held += [s for _, sequences in (*self._prefills, *self._steps) for s in sequences if not s.over]
         self._waiting.clear()
         self._prefills.clear()
@@ -128,7 +129,6 @@ class Scheduler:
         backlog = sum(len(s.prompt) - s.computed for s in self._prefilling)
         while self._waiting and self._slots and backlog < self._prefill_tokens:
             priority, _, sequence = self._waiting[0]
-            # a batch that is nearly full is topped up by several prompts at once: small prefills are slow
             # a batch is topped up when a good part of it is free, and then by many prompts at once
             few = len(self._slots) < min(len(self._waiting), self._max_batch // 4)
             if few and priority == Priority.BATCH and self._decoding and not self._prefilling:
@@ -142,7 +142,7 @@ class Scheduler:
             sequence.pages = matched + fresh
             sequence.computed = len(matched) * PAGE_TOKENS
             sequence.slot = self._slots.pop()
-            self._prefilling.append(sequence)
+            self._prefilling[sequence] = None
             backlog += len(sequence.prompt) - sequence.computed
 
     def _launch_prefill(self) -> bool:
@@ -168,7 +168,7 @@ class Scheduler:
             part.sequence.promised = 1
             part.sequence.flights += 1
         for sequence in finished:
-            self._prefilling.remove(sequence)
+            del self._prefilling[sequence]
             if self._executor.shares_prefixes:
                 self._pool.publish(sequence.prompt, sequence.pages)
         others = [part.sequence for part in parts if not part.last]
@@ -183,8 +183,7 @@ class Scheduler:
         # the next step waits on the device for all that is launched, and has all rows
         self._executor.join()
         for _, sequences in self._prefills:
-            read = [s for s in sequences if s.computed == len(s.prompt) and not s.over]
-            self._decoding.extend(s for s in read if s not in self._decoding)
+            self._decoding |= {s: None for s in sequences if s.computed == len(s.prompt) and not s.over}
 
     def _launch_step(self) -> bool:
         if len(self._steps) >= FLIGHTS or self._filling():
@@ -220,7 +219,7 @@ class Scheduler:
         for sequence in sequences[: len(rows)]:
             if not sequence.over and sequence not in self._decoding:
                 self._executor.join()
-                self._decoding.append(sequence)
+                self._decoding[sequence] = None
         rows += [[]] * (len(sequences) - len(rows))
         for sequence, row in zip(sequences, rows, strict=True):
             self._landed(sequence, row)
@@ -248,9 +247,8 @@ class Scheduler:
 
     def _end(self, sequence: RunningSequence) -> None:
         sequence.over = True
-        for holders in (self._prefilling, self._decoding):
-            if sequence in holders:
-                holders.remove(sequence)
+        self._prefilling.pop(sequence, None)
+        self._decoding.pop(sequence, None)
         self._free(sequence)
 
     def _free(self, sequence: RunningSequence) -> None:
@@ -283,7 +281,7 @@ class Scheduler:
             self._end(rows[0])
             rows[0].on_failure(EngineFailed(f"Out of memory while decoding: {error}"))
         for sequence in rows[len(rows) // 2 :] if len(rows) > 1 else []:
-            self._decoding.remove(sequence)
+            del self._decoding[sequence]
             self._free(sequence)
             self._slots.remove(max(self._slots))
             self._max_batch -= 1

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from qsum_lsp.engines.protocol import Completion, GenerationRequest, OnText
 from qsum_lsp.engines.torch.outbox import Outbox
-from qsum_lsp.engines.torch.sequence import FinishReason, RunningSequence
+from qsum_lsp.engines.torch.sequence import RunningSequence
 
 
 @dataclass(slots=True, eq=False)
@@ -38,24 +38,3 @@ class Submission:
         on_text = self.on_text
         if on_text is not None:
             self.outbox.add(self.loop, lambda: on_text(piece))
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """An answer whose tokens are there and whose text is not; it took ``seconds``."""
-
-    submission: Submission
-    sequence: RunningSequence
-    reason: FinishReason
-    prompt_tokens: int
-    seconds: float
-
-    def completion(self, text: str) -> Completion:
-        """The answer with its ``text``."""
-        return Completion(
-            text=text,
-            finish_reason=self.reason,
-            prompt_tokens=self.prompt_tokens,
-            new_tokens=len(self.sequence.answer),
-            seconds=self.seconds,
-        )

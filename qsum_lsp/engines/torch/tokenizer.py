@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from jinja2 import TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
+from tokenizers.decoders import DecodeStream
 
 from qsum_lsp.engines.protocol import EngineFailed, Message
 from qsum_lsp.errors import EngineUnavailable
@@ -88,17 +89,9 @@ class ChatTokenizer:
             for encoded in self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
         ]
 
-    def decode(self, ids: Sequence[int]) -> str:
-        """The text of ``ids`` without special tokens."""
-        text: str = self._tokenizer.decode(list(ids), skip_special_tokens=True)
-        return text
-
-    def decode_many(self, answers: Sequence[Sequence[int]]) -> list[str]:
-        """What ``decode`` gives of each, on several cores."""
-        texts: list[str] = self._tokenizer.decode_batch(
-            [list(ids) for ids in answers], skip_special_tokens=True
-        )
-        return texts
+    def answer_text(self) -> "AnswerText":
+        """The text of an answer that has no tokens yet."""
+        return AnswerText(self._tokenizer)
 
     def id_of(self, token: str) -> int | None:
         """The id of a token, or None."""
@@ -110,23 +103,30 @@ def _refuse(message: str) -> NoReturn:
     raise TemplateError(message)
 
 
-class TextStream:
-    """Turns a growing answer into pieces of text that never end inside a character."""
+class AnswerText:
+    """The text of a growing answer, without special tokens.
 
-    def __init__(self, tokenizer: ChatTokenizer) -> None:
+    Kept up to date while the device works: hundreds of answers can end in one step, and nobody should wait then.
+    """
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
-        self._ids: list[int] = []
-        self._start = 0
-        self._shown = ""
+        self._stream = DecodeStream(skip_special_tokens=True)
+        self._pieces: list[str] = []
 
     def add(self, ids: Sequence[int]) -> str:
-        """The text that ``ids`` add, as far as it is certain."""
-        self._ids.extend(ids)
-        text = self._tokenizer.decode(self._ids[self._start :])
-        if text.endswith("\ufffd"):
-            return ""
-        piece = text[len(self._shown) :]
-        self._shown = text
-        if len(self._ids) - self._start > 32 and text.endswith((".", "\n")):
-            self._start, self._shown = len(self._ids), ""
+        """The text that ``ids`` add, which never ends inside a character."""
+        # one by one: a step that ends inside a character keeps all of its tokens back
+        piece = "".join(map(self._step, ids))
+        self._pieces.append(piece)
         return piece
+
+    def _step(self, token: int) -> str:
+        try:
+            return self._stream.step(self._tokenizer, token) or ""
+        except Exception:  # tokens of single bytes that are no UTF-8 contradict what was taken for their text
+            self._stream = DecodeStream(skip_special_tokens=True)
+            return self._stream.step(self._tokenizer, token) or ""
+
+    def __str__(self) -> str:
+        return "".join(self._pieces)

@@ -14,7 +14,7 @@ from qsum_lsp.engines.torch import TorchEngine
 from qsum_lsp.engines.torch.foreign import TransformersRunner
 from qsum_lsp.engines.torch.runner import Runner
 from qsum_lsp.engines.torch.scheduler import Scheduler
-from qsum_lsp.engines.torch.tokenizer import ChatTokenizer
+from qsum_lsp.engines.torch.tokenizer import AnswerText, ChatTokenizer
 from qsum_lsp.errors import EngineUnavailable
 from tests.engines.torch.tiny import TEMPLATE, answer, options, reference, request, save_model, tokens, words
 
@@ -100,9 +100,12 @@ async def test_a_text_that_cannot_be_read_fails_alone(qwen: Path, tmp_path: Path
     await engine.aclose()
 
 
-@pytest.mark.parametrize("where", ["encode_chats", "decode_many"])
+@pytest.mark.parametrize(
+    ("where", "method"),
+    [(ChatTokenizer, "encode_chats"), (ChatTokenizer, "answer_text"), (AnswerText, "add")],
+)
 async def test_whatever_fails_nobody_waits_for_ever(
-    qwen: Path, monkeypatch: pytest.MonkeyPatch, where: str
+    qwen: Path, monkeypatch: pytest.MonkeyPatch, where: type, method: str
 ) -> None:
     engine = TorchEngine(options(qwen, max_batch=2))
     await engine.load()
@@ -110,7 +113,7 @@ async def test_whatever_fails_nobody_waits_for_ever(
     def fail(*_: object) -> None:
         raise RuntimeError("nobody thought of this")
 
-    monkeypatch.setattr(ChatTokenizer, where, fail)
+    monkeypatch.setattr(where, method, fail)
     asked = [engine.generate(request(words(6, n), NEW)) for n in range(40)]
     failures = await asyncio.gather(*asked, return_exceptions=True)
     assert {str(failure) for failure in failures if isinstance(failure, EngineFailed)} == {

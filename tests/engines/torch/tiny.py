@@ -82,7 +82,8 @@ def save_model(folder: Path, family: str, *, seed: int = 0, stops: Sequence[int]
 
 def words(length: int, seed: int) -> list[int]:
     """A random prompt of ``length`` tokens."""
-    return [random.Random(seed * 1000 + length).randrange(WORDS) for _ in range(length)]  # noqa: S311
+    chance = random.Random(seed * 1000 + length)  # noqa: S311
+    return [chance.randrange(WORDS) for _ in range(length)]
 
 
 @functools.cache
