@@ -59,7 +59,7 @@ async def test_cancelling_stops_decoding_and_frees_the_slot(qwen: Path) -> None:
     await engine.generate(request(words(5, 22), 1))
     before = _free_pages(engine)
     begun = asyncio.Event()
-    long = asyncio.create_task(engine.generate(request(words(5, 23), 400), on_text=lambda _: begun.set()))
+    long = asyncio.create_task(engine.generate(request(words(5, 24), 400), on_text=lambda _: begun.set()))
     await begun.wait()
     long.cancel()
     with pytest.raises(asyncio.CancelledError):
