@@ -2,7 +2,7 @@
 
 import random
 
-from qsum_lsp.engines.protocol import GenerationRequest, Message
+from qsum_lsp.engines.protocol import GenerationRequest, Message, Priority
 
 NEW = 96
 
@@ -13,7 +13,9 @@ def text_of(length: int, seed: int) -> str:
     return " ".join(f"w{chance.randrange(150000)}" for _ in range(length))
 
 
-def request(length: int, seed: int, new: int = NEW) -> GenerationRequest:
+def request(length: int, seed: int, new: int = NEW, priority: Priority = Priority.BATCH) -> GenerationRequest:
     """A request of exactly ``length`` prompt tokens."""
     text = text_of(length, seed)
-    return GenerationRequest(messages=(Message("user", text),), source=text, max_new_tokens=new)
+    return GenerationRequest(
+        messages=(Message("user", text),), source=text, max_new_tokens=new, priority=priority
+    )

@@ -24,6 +24,7 @@ from unittest.mock import patch
 
 import torch
 
+from benchmarks.gpu_hovers import hovers
 from benchmarks.gpu_model import save_random_model
 from benchmarks.gpu_profile import Ceilings, device_micros, prefill_work, step_work, table
 from benchmarks.gpu_prompts import NEW, request, text_of
@@ -169,6 +170,15 @@ async def many(
         }
         print(count, found[str(count)], flush=True)
     found |= memory(engine)
+    await engine.aclose()
+    return found
+
+
+async def hover(folder: Path) -> dict[str, Any]:
+    """Hovers alone and beside a batch."""
+    engine = open_engine(folder, {"device": DEVICE, "speculation": "off", "max_batch": 256})
+    found: dict[str, Any] = {"warm-up s": await warm(engine), "engine": engine.status().detail}
+    found |= await hovers(engine)
     await engine.aclose()
     return found
 
@@ -417,6 +427,7 @@ async def main() -> None:
         "startup": lambda: startup(folder),
         "many": lambda: many(folder, ceilings, [8, 64, 256]),
         "queue": lambda: many(folder, ceilings, [256, 2048], rounds=4),
+        "hover": lambda: hover(folder),
         "many-fa2": lambda: many(folder, ceilings, some, attention="flash_attention_2"),
         "many-cublas": lambda: under(products_by_cublas(), many(folder, ceilings, some)),
         "many-serial": lambda: under(serial(), many(folder, ceilings, some)),

@@ -183,7 +183,7 @@ class TorchEngine:
             gc.freeze()  # looking for garbage among PyTorch's objects takes a tenth of a second, while steps wait
             self._patient_until = time.monotonic() + EAGER_SECONDS
             if isinstance(loaded.executor, Runner):
-                loaded.executor.ask_for_usual_steps(self.options.speculative_batch)
+                loaded.executor.ask_for_usual_steps(self.options.max_batch, self.options.speculative_batch)
         except QsumError as error:
             error.__cause__ = error.__context__ = None  # what was loaded hangs on their frames
             self._failure = error.with_traceback(None)

@@ -8,6 +8,9 @@ import torch
 
 from qsum_lsp.engines.torch.sequence import RunningSequence
 
+HOVER_SLOTS = 4
+"""Slots beyond ``max_batch`` that hovers alone may take: nobody at a keyboard waits until a batch has ended."""
+
 
 class Pending:
     """Work that was launched; ``wait`` gives its int32 rows (or the ``chosen``) once the device is done."""

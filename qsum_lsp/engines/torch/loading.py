@@ -9,6 +9,7 @@ import torch
 
 from qsum_lsp import home
 from qsum_lsp.engines.torch import attention
+from qsum_lsp.engines.torch.executor import HOVER_SLOTS
 from qsum_lsp.engines.torch.foreign import TransformersRunner
 from qsum_lsp.engines.torch.memory import MIB, plan_memory
 from qsum_lsp.engines.torch.model import KvCache, Model
@@ -185,7 +186,9 @@ def _runner(
     draft_tokens = 0 if options.speculation == "off" else options.draft_tokens
     if options.speculation == "auto" and quantization in ("nf4", "fp4"):
         draft_tokens = 0  # only single tokens are computed from packed 4-bit weights
-    state = DecodeState(options.max_batch, context_tokens + 16 + draft_tokens, stops, model.device)
+    state = DecodeState(
+        options.max_batch + HOVER_SLOTS, context_tokens + 16 + draft_tokens, stops, model.device
+    )
     fast = TritonPath.find(model) if options.compile == "auto" else None
     steps = StepLibrary(
         model,

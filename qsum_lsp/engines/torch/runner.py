@@ -26,8 +26,7 @@ T = TypeVar("T")
 class Runner:
     """Launches the work of one model on one device.
 
-    Results
-    come back through pinned memory and events, so that nothing waits for the device but ``Pending.wait``.
+    Results come back through pinned memory and events, so that nothing waits for the device but ``Pending.wait``.
     """
 
     shares_prefixes = True
@@ -182,12 +181,12 @@ class Runner:
         uncaptured = any(not self.steps.captured(key) for key in ready)
         return waiting or self.warm_up.pending > 0 or uncaptured or bool(self.steps.plain_records)
 
-    def ask_for_usual_steps(self, speculative_batch: int) -> None:
+    def ask_for_usual_steps(self, max_batch: int, speculative_batch: int) -> None:
         """Have the steps compiled that will be needed, the commonest first."""
         wanted = [(1, 1)]
         if self.draft_tokens:
             wanted += [(rows, self.draft_tokens + 1) for rows in BUCKETS if rows <= speculative_batch]
-        wanted += [(rows, 1) for rows in BUCKETS if 1 < rows <= self.state.slots]
+        wanted += [(rows, 1) for rows in BUCKETS if 1 < rows <= max_batch]
         if not self.steps.any_context:
             wanted = wanted[:1]
         for rows, queries in wanted:

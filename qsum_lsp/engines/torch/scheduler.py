@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 
 from qsum_lsp.engines.protocol import EngineFailed, Priority, RequestTooLong
-from qsum_lsp.engines.torch.executor import Executor, Pending, PrefillPart
+from qsum_lsp.engines.torch.executor import HOVER_SLOTS, Executor, Pending, PrefillPart
 from qsum_lsp.engines.torch.pages import PAGE_TOKENS, PagePool
 from qsum_lsp.engines.torch.sequence import RunningSequence
 
@@ -18,6 +18,9 @@ FLIGHTS = 2
 SMALLEST_PREFILL = 256
 """Prompt tokens that one prefill is shrunk to at most, after out-of-memory errors."""
 
+HELD_BACK = 32
+"""Steps of a hover for which other prompts are held back: a prefill beside a step makes it many times slower."""
+
 Flight = tuple[Pending, list[RunningSequence]]
 
 
@@ -25,7 +28,8 @@ class Scheduler:
     """Decides step by step; ``launch`` and ``land`` are called in turn by the engine's only thread.
 
     A sequence holds pages for its prompt and its longest answer from its admission on, so that decoding never
-    runs out of them; what does not fit waits, by priority and then by age.
+    runs out of them; what does not fit waits, by priority and then by age. Sequences of any number hold up to
+    ``max_batch`` slots, hovers ``HOVER_SLOTS`` more; a step has up to ``max_batch`` rows, hovers among them.
     """
 
     def __init__(
@@ -43,7 +47,7 @@ class Scheduler:
         self._prefill_tokens = prefill_tokens
         self._speculative_batch = speculative_batch
         self._max_batch = max_batch
-        self._slots = list(range(max_batch - 1, -1, -1))
+        self._slots = list(range(max_batch + HOVER_SLOTS - 1, -1, -1))
         self._order = itertools.count()
         self._waiting: list[tuple[int, int, RunningSequence]] = []
         # in the order of their admission; None, because all that counts is who is there
@@ -51,6 +55,7 @@ class Scheduler:
         self._decoding: dict[RunningSequence, None] = {}
         self._prefills: deque[Flight] = deque()
         self._steps: deque[Flight] = deque()
+        self._held_back = 0
 
     @property
     def running(self) -> int:
@@ -127,10 +132,14 @@ class Scheduler:
 
     def _admit(self) -> None:
         backlog = sum(len(s.prompt) - s.computed for s in self._prefilling)
-        while self._waiting and self._slots and backlog < self._prefill_tokens:
+        while self._waiting:
             priority, _, sequence = self._waiting[0]
+            hover = priority == Priority.HOVER
+            free = len(self._slots) - (0 if hover else HOVER_SLOTS)
+            if free <= 0 or (backlog >= self._prefill_tokens and not hover):
+                return
             # a batch is topped up when a good part of it is free, and then by many prompts at once
-            few = len(self._slots) < min(len(self._waiting), self._max_batch // 4)
+            few = free < min(len(self._waiting), self._max_batch // 4)
             if few and priority == Priority.BATCH and self._decoding and not self._prefilling:
                 return
             matched = self._pool.match(sequence.prompt) if self._executor.shares_prefixes else []
@@ -148,9 +157,16 @@ class Scheduler:
     def _launch_prefill(self) -> bool:
         if not self._prefilling or len(self._prefills) >= FLIGHTS:
             return False
+        # alone, a hover's prompt is read in a few milliseconds
+        chosen = [s for s in self._prefilling if s.priority == Priority.HOVER]
+        if not chosen:
+            if self._hover_under_way() and self._held_back < HELD_BACK:
+                return False
+            self._held_back = 0
+            chosen = sorted(self._prefilling, key=lambda s: s.priority)
         parts: list[PrefillPart] = []
         budget = self._prefill_tokens
-        for sequence in sorted(self._prefilling, key=lambda s: s.priority):
+        for sequence in chosen:
             if budget == 0:
                 break
             start = sequence.computed
@@ -191,6 +207,10 @@ class Scheduler:
         rows = [s for s in self._decoding if s.promised < s.remaining]
         if not rows:
             return False
+        if len(rows) > self._max_batch:  # those that are behind, so that all get on
+            rows = heapq.nsmallest(self._max_batch, rows, key=lambda s: (s.priority, s.promised))
+        if self._hover_under_way():
+            self._held_back += 1
         # programs start in the order of the rows: those of long rows must not be left for the end
         rows.sort(key=lambda s: len(s.prompt), reverse=True)
         drafts = self._executor.draft_tokens if len(rows) <= self._speculative_batch else 0
@@ -209,6 +229,10 @@ class Scheduler:
         # Steps of few rows cost nearly as much as those of many: where nobody waits for a first word, all
         # prompts that find room are prefilled before anything is decoded.
         return bool(self._prefilling) and self._only_batch()
+
+    def _hover_under_way(self) -> bool:
+        read = (s for _, sequences in self._prefills for s in sequences)
+        return any(s.priority == Priority.HOVER and not s.over for s in itertools.chain(self._decoding, read))
 
     def _only_batch(self) -> bool:
         return all(s.priority == Priority.BATCH for s in self._decoding)
