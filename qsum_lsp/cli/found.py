@@ -19,24 +19,27 @@ def find_pages(paths: Sequence[Path], overrides: Overrides) -> Iterator[tuple[Pa
     is there whatever the settings exclude, but for hooks.
     """
     seen: set[str] = set()
-    by_folder: dict[Path, Settings] = {}
+    by_folder: dict[Path, FolderSettings] = {}
+
+    def settings_in(folder: Path) -> FolderSettings:
+        if folder not in by_folder:
+            by_folder[folder] = overrides.settings_for(folder)
+        return by_folder[folder]
+
     for path in paths:
         if path == STANDARD_INPUT:
             yield path, overrides.settings_for(Path.cwd()).values
             continue
-        settings = overrides.settings_for(path)
-        if called_by_hook() and _is_excluded_file(path, settings):
+        if called_by_hook() and _is_excluded_file(path, settings_in(path.parent)):
             continue
-        for found in discover([path], settings):
+        for found in discover([path], settings_in):
             if isinstance(found, FileError):
                 yield found
                 continue
             real = os.path.realpath(found)  # two at once at one file would be in each other's way
             if real not in seen:
                 seen.add(real)
-                if found.parent not in by_folder:
-                    by_folder[found.parent] = overrides.settings_for(found).values
-                yield found, by_folder[found.parent]
+                yield found, settings_in(found.parent).values
 
 
 def _is_excluded_file(path: Path, settings: FolderSettings) -> bool:

@@ -18,7 +18,7 @@ def make(root: Path, *names: str) -> None:
 
 def found(root: Path, *paths: str) -> list[str]:
     names = []
-    for item in discover([root / path for path in paths], load_settings(root)):
+    for item in discover([root / path for path in paths], load_settings):
         assert not isinstance(item, FileError), item
         names.append(item.relative_to(root).as_posix())
     return names
@@ -48,6 +48,15 @@ def test_include_and_exclude_are_relative_to_the_settings_file(tmp_path: Path) -
     (tmp_path / ".qsum.toml").write_text('include = ["docs/**/*.md", "*.txt"]\nexclude = ["docs/old/"]\n')
     assert found(tmp_path, ".") == ["docs/a.md", "docs/c.txt"]
     assert found(tmp_path, "docs") == ["docs/a.md", "docs/c.txt"]
+    (tmp_path / "docs/.qsum.toml").write_text('key = "intro"\n')
+    assert found(tmp_path, "docs") == ["docs/a.md", "docs/c.txt"], "also below a file without patterns"
+
+
+def test_the_patterns_of_a_folder_s_own_settings_hold_in_it(tmp_path: Path) -> None:
+    make(tmp_path, "a.md", "old/b.md", "docs/a.md", "docs/c.mdx", "docs/old/b.md", "docs/deep/c.mdx")
+    (tmp_path / "docs/.qsum.toml").write_text('include = ["/*.mdx", "*.md"]\nexclude = ["/old/"]\n')
+    assert found(tmp_path, ".") == ["a.md", "docs/a.md", "docs/c.mdx", "old/b.md"]
+    assert found(tmp_path, "docs") == ["docs/a.md", "docs/c.mdx"]
 
 
 def test_what_git_ignores_is_left_out_as_git_says(tmp_path: Path) -> None:
@@ -74,7 +83,7 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
 
 def test_a_missing_path_is_an_error_beside_the_others(tmp_path: Path) -> None:
     make(tmp_path, "a.md")
-    items = list(discover([tmp_path / "gone.md", tmp_path / "a.md"], load_settings(tmp_path)))
+    items = list(discover([tmp_path / "gone.md", tmp_path / "a.md"], load_settings))
     assert isinstance(items[0], FileError)
     assert "there is no such file" in str(items[0])
     assert items[1] == tmp_path / "a.md"
