@@ -8,15 +8,16 @@ from qsum_lsp.cli.options import Overrides
 from qsum_lsp.cli.root import called_by_hook
 from qsum_lsp.cli.terminal import STANDARD_INPUT
 from qsum_lsp.errors import FileError
-from qsum_lsp.files import discover
+from qsum_lsp.files import discover, is_walked
 from qsum_lsp.settings import FolderSettings, Settings
 
 
 def find_pages(paths: Sequence[Path], overrides: Overrides) -> Iterator[tuple[Path, Settings] | FileError]:
     """The files in order, with the settings that hold for them. Raises UsageError for broken settings.
 
-    Each comes once, by the first of its names, whichever ways and links the paths take to it. A file that is named
-    is there whatever the settings exclude, but for hooks.
+    Each comes once, by the first of its names, whichever ways and links the paths take to it. A file that a person
+    names is there whatever the settings say; a hook names what a commit changes, and is given those that the working
+    folder stands for.
     """
     seen: set[str] = set()
     by_folder: dict[Path, FolderSettings] = {}
@@ -30,7 +31,7 @@ def find_pages(paths: Sequence[Path], overrides: Overrides) -> Iterator[tuple[Pa
         if path == STANDARD_INPUT:
             yield path, overrides.settings_for(Path.cwd()).values
             continue
-        if called_by_hook() and _is_excluded_file(path, settings_in(path.parent)):
+        if called_by_hook() and not os.path.isdir(path) and not is_walked(path, Path.cwd(), settings_in):
             continue
         for found in discover([path], settings_in):
             if isinstance(found, FileError):
@@ -40,11 +41,3 @@ def find_pages(paths: Sequence[Path], overrides: Overrides) -> Iterator[tuple[Pa
             if real not in seen:
                 seen.add(real)
                 yield found, settings_in(found.parent).values
-
-
-def _is_excluded_file(path: Path, settings: FolderSettings) -> bool:
-    if not settings.values.exclude or os.path.isdir(path):
-        return False
-    from qsum_lsp.files.walk import is_excluded  # pathspec, which few commits need
-
-    return is_excluded(path, settings)

@@ -2,5 +2,6 @@
 
 from qsum_lsp.files.discover import PAGE_SUFFIXES, discover
 from qsum_lsp.files.read import read_text
+from qsum_lsp.files.walk import is_walked
 
-__all__ = ["PAGE_SUFFIXES", "discover", "read_text"]
+__all__ = ["PAGE_SUFFIXES", "discover", "is_walked", "read_text"]

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from qsum_lsp.errors import FileError
+from qsum_lsp.files.walk import walk_folder
 from qsum_lsp.settings import FolderSettings, Settings
 
 PAGE_SUFFIXES = tuple(pattern.removeprefix("*").lower() for pattern in Settings().include)
@@ -35,8 +36,6 @@ def discover(
 
 def _below(path: Path, settings_in: Callable[[Path], FolderSettings]) -> Iterable[Path | FileError]:
     if os.path.isdir(path):  # unlike the method of a path, never fails for a name that the system refuses
-        from qsum_lsp.files.walk import walk_folder  # pathspec, which only folders need
-
         return walk_folder(path, settings_in)
     try:
         path.lstat()

@@ -3,12 +3,14 @@
 import os
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
-
-from pathspec import GitIgnoreSpec
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from qsum_lsp.errors import FileError
-from qsum_lsp.settings import SETTINGS_FILES, FolderSettings
+from qsum_lsp.settings import SETTINGS_FILES, FolderSettings, Settings
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
 
 _NEVER = frozenset({"node_modules", "__pycache__", "venv", "site-packages"})
 
@@ -40,39 +42,53 @@ def walk_folder(top: Path, settings_in: Callable[[Path], FolderSettings]) -> Ite
             path = folder / name
             if (
                 not path.is_symlink()
-                and _takes_file(resolved / name, settings[folder])
+                and _is_included(resolved / name, settings[folder])
+                and not _is_excluded(resolved / name, settings[folder])
                 and not _ignored(ignores, resolved / name, is_folder=False)
             ):
                 yield path
     yield from problems
 
 
-def is_excluded(path: Path, settings: FolderSettings) -> bool:
-    """Whether a walk leaves the file ``path`` out by ``exclude``."""
-    exclude = _spec(settings.values.exclude)
-    target = PurePosixPath(_relative(Path(os.path.realpath(path.parent)) / path.name, settings.exclude_root))
-    return exclude.match_file(target) or any(
-        exclude.match_file(f"{folder}/") for folder in target.parents[:-1]
+def is_walked(path: Path, top: Path, settings_in: Callable[[Path], FolderSettings]) -> bool:
+    """Whether a walk of the folder ``top`` comes by ``path``, a page that git does not ignore.
+
+    Of a path that is not below ``top`` only the last folder counts.
+    """
+    target = Path(os.path.realpath(path.parent)) / path.name
+    folders = [folder for folder in target.parents if folder != top and folder.is_relative_to(top)]
+    settings = settings_in(target.parent)
+    # By which names pages are known is for whoever names this one to say, where no setting says it.
+    is_page = settings.values.include == Settings().include or _is_included(target, settings)
+    return (
+        is_page
+        and not os.path.islink(path)
+        and not _is_excluded(target, settings)
+        and all(_takes_folder(folder, settings_in(folder.parent)) for folder in folders)
     )
 
 
 @lru_cache(maxsize=64)
-def _spec(patterns: tuple[str, ...]) -> GitIgnoreSpec:
+def _spec(patterns: tuple[str, ...]) -> "GitIgnoreSpec":
+    from pathspec import GitIgnoreSpec  # few commits need it
+
     return GitIgnoreSpec.from_lines(patterns)
 
 
 def _takes_folder(target: Path, settings: FolderSettings) -> bool:
-    if target.name.startswith(".") or target.name in _NEVER:
-        return False
-    inside = _relative(target, settings.exclude_root)
-    return not _spec(settings.values.exclude).match_file(f"{inside}/")
-
-
-def _takes_file(target: Path, settings: FolderSettings) -> bool:
-    include, exclude = _spec(settings.values.include), _spec(settings.values.exclude)
-    return include.match_file(_relative(target, settings.include_root)) and not exclude.match_file(
-        _relative(target, settings.exclude_root)
+    return not (
+        target.name.startswith(".") or target.name in _NEVER or _is_excluded(target, settings, mark="/")
     )
+
+
+def _is_included(target: Path, settings: FolderSettings) -> bool:
+    return _spec(settings.values.include).match_file(_relative(target, settings.include_root))
+
+
+def _is_excluded(target: Path, settings: FolderSettings, *, mark: str = "") -> bool:
+    """``mark`` is what a folder's name ends with."""
+    patterns = settings.values.exclude
+    return bool(patterns) and _spec(patterns).match_file(_relative(target, settings.exclude_root) + mark)
 
 
 def _relative(path: Path, root: Path) -> str:
@@ -82,7 +98,7 @@ def _relative(path: Path, root: Path) -> str:
         return path.as_posix().lstrip("/")
 
 
-def _inherited_ignores(top: Path) -> dict[Path, GitIgnoreSpec]:
+def _inherited_ignores(top: Path) -> "dict[Path, GitIgnoreSpec]":
     ignores: dict[Path, GitIgnoreSpec] = {}
     repository = next((folder for folder in (top, *top.parents) if (folder / ".git").exists()), None)
     if repository is not None:
@@ -92,15 +108,15 @@ def _inherited_ignores(top: Path) -> dict[Path, GitIgnoreSpec]:
     return ignores
 
 
-def _add_ignore(ignores: dict[Path, GitIgnoreSpec], folder: Path) -> None:
+def _add_ignore(ignores: "dict[Path, GitIgnoreSpec]", folder: Path) -> None:
     try:
         lines = (folder / ".gitignore").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return
-    ignores[folder] = GitIgnoreSpec.from_lines(lines)
+    ignores[folder] = _spec(tuple(lines))
 
 
-def _ignored(ignores: dict[Path, GitIgnoreSpec], target: Path, *, is_folder: bool) -> bool:
+def _ignored(ignores: "dict[Path, GitIgnoreSpec]", target: Path, *, is_folder: bool) -> bool:
     """The deepest ``.gitignore`` that says anything of ``target`` decides, as git has it."""
     for folder in target.parents:
         spec = ignores.get(folder)
