@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qsum_lsp.errors import FileError
 from qsum_lsp.settings import SETTINGS_FILES, FolderSettings, Settings
+from qsum_lsp.settings.patterns import compile_patterns, is_pattern
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
@@ -68,13 +68,6 @@ def is_walked(path: Path, top: Path, settings_in: Callable[[Path], FolderSetting
     )
 
 
-@lru_cache(maxsize=64)
-def _spec(patterns: tuple[str, ...]) -> "GitIgnoreSpec":
-    from pathspec import GitIgnoreSpec  # few commits need it
-
-    return GitIgnoreSpec.from_lines(patterns)
-
-
 def _takes_folder(target: Path, settings: FolderSettings) -> bool:
     return not (
         target.name.startswith(".") or target.name in _NEVER or _is_excluded(target, settings, mark="/")
@@ -82,13 +75,15 @@ def _takes_folder(target: Path, settings: FolderSettings) -> bool:
 
 
 def _is_included(target: Path, settings: FolderSettings) -> bool:
-    return _spec(settings.values.include).match_file(_relative(target, settings.include_root))
+    return compile_patterns(settings.values.include).match_file(_relative(target, settings.include_root))
 
 
 def _is_excluded(target: Path, settings: FolderSettings, *, mark: str = "") -> bool:
     """``mark`` is what a folder's name ends with."""
     patterns = settings.values.exclude
-    return bool(patterns) and _spec(patterns).match_file(_relative(target, settings.exclude_root) + mark)
+    return bool(patterns) and compile_patterns(patterns).match_file(
+        _relative(target, settings.exclude_root) + mark
+    )
 
 
 def _relative(path: Path, root: Path) -> str:
@@ -110,10 +105,13 @@ def _inherited_ignores(top: Path) -> "dict[Path, GitIgnoreSpec]":
 
 def _add_ignore(ignores: "dict[Path, GitIgnoreSpec]", folder: Path) -> None:
     try:
-        lines = (folder / ".gitignore").read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = (folder / ".gitignore").read_text(encoding="utf-8-sig", errors="replace").splitlines()
     except OSError:
         return
-    ignores[folder] = _spec(tuple(lines))
+    try:
+        ignores[folder] = compile_patterns(tuple(lines))
+    except ValueError:  # git passes over such a line
+        ignores[folder] = compile_patterns(tuple(line for line in lines if is_pattern(line)))
 
 
 def _ignored(ignores: "dict[Path, GitIgnoreSpec]", target: Path, *, is_folder: bool) -> bool:

@@ -74,6 +74,13 @@ def test_what_git_ignores_is_left_out_as_git_says(tmp_path: Path) -> None:
     assert found(tmp_path, "docs/sub") == ["docs/sub/skip.md"]
 
 
+def test_lines_of_gitignore_that_are_no_patterns_are_passed_over(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    make(tmp_path, "bin/a.md", "obj/a.md", "z/a.md", "docs/a.md")
+    (tmp_path / ".gitignore").write_text("\ufeffbin/\nobj\\\n!\n[z-a]\ndocs/\n", encoding="utf-8")
+    assert found(tmp_path, ".") == ["obj/a.md", "z/a.md"]
+
+
 def test_links_are_not_followed(tmp_path: Path) -> None:
     make(tmp_path, "docs/a.md")
     (tmp_path / "docs/loop").symlink_to(tmp_path / "docs", target_is_directory=True)

@@ -55,6 +55,8 @@ def test_a_byte_order_mark_is_passed_over(tmp_path: Path, name: str, text: str) 
         ('min_words = "many"\n', "min_words = 'many' does not fit"),
         ("max_chars = 3\n", "max_chars = 3 does not fit"),
         ("include = [1]\n", "include = [1] does not fit"),
+        ('exclude = ["old/", "generated\\\\"]\n', "exclude: 'generated\\\\' is no gitignore pattern"),
+        ('include = ["[z-a].md"]\n', "include: '[z-a].md' is no gitignore pattern"),
         ("engine_sharing = 1\n", "engine_sharing = 1 does not fit"),
         ("idle_minutes = -1\n", "idle_minutes = -1 does not fit"),
         ("model = \n", "is not valid TOML"),
