@@ -6,10 +6,7 @@ from pathlib import Path
 
 from qsum_lsp.errors import FileError
 from qsum_lsp.files.walk import walk_folder
-from qsum_lsp.settings import FolderSettings, Settings
-
-PAGE_SUFFIXES = tuple(pattern.removeprefix("*").lower() for pattern in Settings().include)
-"""How the names of Markdown files end, in lower case, where no setting says otherwise."""
+from qsum_lsp.settings import FolderSettings
 
 
 def discover(
@@ -19,7 +16,7 @@ def discover(
 
     A file that is named is taken whatever its name. A folder stands for the files below it that match
     ``include`` and not ``exclude`` (gitignore patterns) of the settings in the folder that they stand in, which
-    ``settings_in`` tells; hidden folders, those that git ignores and installed packages are left out, and symbolic
+    ``settings_in`` tells; of a folder that ``include`` names, they are its Markdown files. Hidden folders, those that git ignores and installed packages are left out, and symbolic
     links are not followed. What cannot be read comes as the FileError to report, so that the rest goes on.
     """
     seen: set[Path] = set()

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,9 @@ from qsum_lsp.settings.patterns import compile_patterns, is_pattern
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
+
+PAGE_SUFFIXES = tuple(pattern.removeprefix("*").lower() for pattern in Settings().include)
+"""How the names of Markdown files end, in lower case, where no setting says otherwise."""
 
 _NEVER = frozenset({"node_modules", "__pycache__", "venv", "site-packages"})
 
@@ -75,7 +79,17 @@ def _takes_folder(target: Path, settings: FolderSettings) -> bool:
 
 
 def _is_included(target: Path, settings: FolderSettings) -> bool:
-    return compile_patterns(settings.values.include).match_file(_relative(target, settings.include_root))
+    patterns = settings.values.include
+    # A pattern like ``docs/`` or ``docs/**`` stands for pages, not for the scripts and pictures beside them.
+    return compile_patterns(patterns).match_file(_relative(target, settings.include_root)) and (
+        target.name.lower().endswith(PAGE_SUFFIXES)
+        or any(_names_file(pattern, target.name) for pattern in patterns)
+    )
+
+
+def _names_file(pattern: str, name: str) -> bool:
+    last = pattern.rpartition("/")[2]
+    return bool(last.strip("*")) and fnmatch(name, last)
 
 
 def _is_excluded(target: Path, settings: FolderSettings, *, mark: str = "") -> bool:

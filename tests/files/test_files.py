@@ -52,6 +52,24 @@ def test_include_and_exclude_are_relative_to_the_settings_file(tmp_path: Path) -
     assert found(tmp_path, "docs") == ["docs/a.md", "docs/c.txt"], "also below a file without patterns"
 
 
+@pytest.mark.parametrize("pattern", ["docs/", "docs", "/docs/*", "docs/**", "docs/**/*"])
+def test_of_an_included_folder_the_markdown_is_taken(tmp_path: Path, pattern: str) -> None:
+    make(
+        tmp_path,
+        "a.md",
+        "docs/a.md",
+        "docs/B.MD",
+        "docs/conf.py",
+        "docs/logo.svg",
+        "docs/c.txt",
+        "docs/LICENSE",
+    )
+    (tmp_path / ".qsum.toml").write_text(f'include = ["{pattern}"]\n')
+    assert found(tmp_path, ".") == ["docs/B.MD", "docs/a.md"]
+    (tmp_path / ".qsum.toml").write_text(f'include = ["{pattern}", "docs/*.txt", "LICENSE"]\n')
+    assert found(tmp_path, ".") == ["docs/B.MD", "docs/LICENSE", "docs/a.md", "docs/c.txt"]
+
+
 def test_the_patterns_of_a_folder_s_own_settings_hold_in_it(tmp_path: Path) -> None:
     make(tmp_path, "a.md", "old/b.md", "docs/a.md", "docs/c.mdx", "docs/old/b.md", "docs/deep/c.mdx")
     (tmp_path / "docs/.qsum.toml").write_text('include = ["/*.mdx", "*.md"]\nexclude = ["/old/"]\n')
