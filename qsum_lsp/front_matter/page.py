@@ -29,6 +29,8 @@ The others are as in the documentation.
 
 _READERS = {"yaml": read_yaml, "toml": read_toml, "json": read_json}
 # A first line of dashes alone is a thematic break; with a key below it, it was meant to be front matter.
+# Hugo and Astro read front matter below blank lines, Hugo also in a comment; a block above it would take its place.
+_ABOVE = re.compile(r"\ufeff?\s*+(?:<!--[^\r\n]*+\s*+)?")
 _UNCLOSED = re.compile(r"(?:---|\+\+\+)[ \t]*[\r\n]\s*+[\w\"'-]+[ \t]*(?::\s|=)|\{\s*+\"")
 
 
@@ -109,11 +111,17 @@ class Page:
 
 
 def read_page(text: str) -> Page:
-    """Read the front matter of ``text``. Raises FrontMatterError where it is broken, never closed or too large."""
+    """Read the front matter of ``text``. Raises FrontMatterError where it is broken, never closed, too large or not at the top."""
     block = split_front_matter(text)
     if block is None:
         if _UNCLOSED.match(text, 1 if text.startswith("\ufeff") else 0):
             raise FrontMatterError("the front matter is never closed")
+        above = _ABOVE.match(text)
+        if above and above.end() and split_front_matter(text[above.end() :]):
+            raise FrontMatterError(
+                "the front matter does not begin on the first line; delete what stands above it",
+                line=line_number(text, above.end()),
+            )
         return Page(text=text, front_matter=None, entries=Entries(entries=()))
     if block.content_end - block.content_start > MAX_CHARS:
         raise FrontMatterError(f"the front matter is larger than {MAX_CHARS // 1024} KiB")

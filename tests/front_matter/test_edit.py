@@ -86,13 +86,19 @@ def test_no_final_newline() -> None:
 
 def test_page_that_opens_with_a_thematic_break() -> None:
     text = "---\n\nSome words here.\n\n---\n"
-    assert set_summary(text, key="summary", summary="Two words.").endswith("---\n\n" + text)
+    for above in ("", "\n", "<!-- A comment. -->\n"):
+        page = above + text
+        assert set_summary(page, key="summary", summary="Two words.").endswith("---\n\n" + page.lstrip("\n"))
 
 
 @pytest.mark.parametrize(
     ("text", "reason", "line"),
     [
         ("---\ntitle: [\n---\n", "not valid YAML", 3),
+        ("\n---\ntitle: x\ndraft: true\n---\n", "does not begin on the first line", 2),
+        ("\ufeff\r\n \r\n+++\r\ntitle = 'x'\r\n+++\r\n", "does not begin on the first line", 3),
+        ('  {"title": "x"}\n', "does not begin on the first line", 1),
+        ("<!--\n---\ntitle: x\n---\n-->\n", "does not begin on the first line", 2),
         ("---\ntitle: x\nb\n---\n", "not valid YAML", 3),
         ("---\ntitle: x\n", "never closed", 1),
         ("+++\ntitle = 'x'\n", "never closed", 1),
