@@ -28,9 +28,11 @@ The others are as in the documentation.
 """
 
 _READERS = {"yaml": read_yaml, "toml": read_toml, "json": read_json}
-# A first line of dashes alone is a thematic break; with a key below it, it was meant to be front matter.
 # Hugo and Astro read front matter below blank lines, Hugo also in a comment; a block above it would take its place.
 _ABOVE = re.compile(r"\ufeff?\s*+(?:<!--[^\r\n]*+\s*+)?")
+# What git leaves in the front matter of a page without other keys, or where both sides have added it.
+_CONFLICT_ON_TOP = re.compile(r"\ufeff?(?:(?:---|\+\+\+|\{)\s*+)?(?=<{7} )")
+# A first line of dashes alone is a thematic break; with a key below it, it was meant to be front matter.
 _UNCLOSED = re.compile(r"(?:---|\+\+\+)[ \t]*[\r\n]\s*+[\w\"'-]+[ \t]*(?::\s|=)|\{\s*+\"")
 
 
@@ -116,6 +118,9 @@ def read_page(text: str) -> Page:
     if block is None:
         if _UNCLOSED.match(text, 1 if text.startswith("\ufeff") else 0):
             raise FrontMatterError("the front matter is never closed")
+        conflict = _CONFLICT_ON_TOP.match(text)
+        if conflict:
+            raise _conflict(text, conflict.end())
         above = _ABOVE.match(text)
         if above and above.end() and split_front_matter(text[above.end() :]):
             raise FrontMatterError(
@@ -128,6 +133,15 @@ def read_page(text: str) -> Page:
     try:
         entries = _READERS[block.kind](text[block.content_start : block.content_end])
     except FrontMatterError as error:
+        conflict_at = text.find("\n<<<<<<< ", block.start, block.end)
+        if conflict_at >= 0:
+            raise _conflict(text, conflict_at + 1) from error
         lines_before = line_number(text, block.content_start) - 1
         raise FrontMatterError(error.reason, line=error.line + lines_before) from error
     return Page(text=text, front_matter=block, entries=entries)
+
+
+def _conflict(text: str, position: int) -> FrontMatterError:
+    return FrontMatterError(
+        "there is a merge conflict that is not resolved", line=line_number(text, position)
+    )

@@ -18,6 +18,7 @@ from qsum_lsp.front_matter.prose import has_prose
 from qsum_lsp.front_matter.scalar import one_line
 from tests.front_matter.strategies import ATTACKS, PAGES
 
+CONFLICT = "<<<<<<< HEAD\nsummary: a\n=======\nsummary: b\n>>>>>>> other\n"
 BODY = "The body of it.\n"
 NEW = "What it's about."
 COMMENT = marker_for(BODY, NEW).comment
@@ -99,6 +100,11 @@ def test_page_that_opens_with_a_thematic_break() -> None:
         ("\ufeff\r\n \r\n+++\r\ntitle = 'x'\r\n+++\r\n", "does not begin on the first line", 3),
         ('  {"title": "x"}\n', "does not begin on the first line", 1),
         ("<!--\n---\ntitle: x\n---\n-->\n", "does not begin on the first line", 2),
+        (f"---\n{CONFLICT}---\n", "a merge conflict", 2),
+        (f"---\r\ntitle: x\r\n{CONFLICT}---\n", "a merge conflict", 3),
+        ("<<<<<<< HEAD\n---\ntitle: x\n---\n=======\n>>>>>>> other\n", "a merge conflict", 1),
+        (f"+++\n{CONFLICT}+++\n", "a merge conflict", 2),
+        (f"{{\n{CONFLICT}}}\n", "a merge conflict", 2),
         ("---\ntitle: x\nb\n---\n", "not valid YAML", 3),
         ("---\ntitle: x\n", "never closed", 1),
         ("+++\ntitle = 'x'\n", "never closed", 1),
