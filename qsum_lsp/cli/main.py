@@ -1,6 +1,7 @@
 """The entry point: runs a command, and turns every error into one message and an exit code."""
 
 import logging
+import os
 import sys
 from io import TextIOWrapper
 
@@ -25,8 +26,11 @@ def run(arguments: list[str], *, is_hook: bool = False) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # JSON is UTF-8 wherever it goes, also where the console is not
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    colour = False if os.environ.get("NO_COLOR") else None  # click looks for a terminal, but not for this
     try:
-        result = root.main(arguments, prog_name="qsum", standalone_mode=False, obj=Caller(is_hook=is_hook))
+        result = root.main(
+            arguments, prog_name="qsum", standalone_mode=False, obj=Caller(is_hook=is_hook), color=colour
+        )
     except click.exceptions.Abort:  # click's word for Ctrl-C
         click.echo("qsum: interrupted; what was finished is kept.", err=True)
         return INTERRUPTED
