@@ -149,6 +149,21 @@ def test_a_hidden_folder_above_the_repository_hides_nothing(
     assert qsum_hooks.check.main([str(repository / "page.md")]) == 1
 
 
+def test_a_commit_does_not_cut_llms_txt_down_to_its_pages(
+    page: Path, engine: ScriptedEngine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (page.parent / "other.md").write_text(TEXT)
+    listing = page.parent / "llms.txt"
+    assert qsum_hooks.summaries.main(["--llms-txt=llms.txt", "."]) == 1
+    before = listing.read_text()
+    assert "page.md" in before
+    assert "other.md" in before
+    assert qsum_hooks.summaries.main(["--llms-txt=llms.txt", "page.md"]) == 2
+    assert "pass_filenames: false" in capsys.readouterr().err
+    assert listing.read_text() == before
+    assert qsum_hooks.summaries.main(["--llms-txt=llms.txt", "."]) == 0
+
+
 def test_a_name_like_an_option_is_a_file(page: Path, engine: ScriptedEngine) -> None:
     page.rename("--force.md")
     assert qsum_hooks.summaries.main(["--force.md"]) == 1
