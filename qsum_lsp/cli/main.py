@@ -17,11 +17,15 @@ INTERNAL_ERROR = 70  # EX_SOFTWARE of sysexits.h
 
 def main() -> None:
     """Run ``qsum``."""
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(run(None))
 
 
-def run(arguments: list[str], *, is_hook: bool = False) -> int:
-    """Run ``qsum`` with ``arguments``; the exit code. For hooks, named files that the settings exclude are left out."""
+def run(arguments: list[str] | None, *, is_hook: bool = False) -> int:
+    """Run ``qsum`` with ``arguments``; the exit code. Hooks are given the pages that a folder would stand for.
+
+    None stands for the process's own arguments, in which click replaces patterns like ``*.md`` where no shell does:
+    on Windows.
+    """
     log_to_file()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # JSON is UTF-8 wherever it goes, also where the console is not
@@ -46,7 +50,7 @@ def run(arguments: list[str], *, is_hook: bool = False) -> int:
         leave_stdout()
         return 0
     except Exception:
-        logging.getLogger(__name__).exception("internal error in: qsum %s", arguments[:1])
+        logging.getLogger(__name__).exception("internal error in: qsum %s", (arguments or sys.argv[1:])[:1])
         click.echo(f"qsum: internal error; this is a bug. The details are in {log_file()}.", err=True)
         return INTERNAL_ERROR
     return result if isinstance(result, int) else 0

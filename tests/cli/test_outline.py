@@ -1,10 +1,13 @@
 """``qsum outline`` and the root command, as processes."""
 
 import json
+import os
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+from qsum_lsp.cli.main import main
 from tests.cli.run_qsum import qsum
 
 PAGE = "---\ntitle: Guide\n---\nBefore.\n\n# One *two*\n\ntext\n\n## Sub\n\nmore\n\n# End\n"
@@ -89,6 +92,24 @@ def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
     assert done.returncode == 4
     assert "gone.md: there is no such file" in done.stderr
     assert [json.loads(line)["path"] for line in done.stdout.splitlines()] == ["docs/a.md"]
+
+
+def test_patterns_are_replaced_where_no_shell_does_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    windows = ModuleType("os")
+    windows.__dict__.update(vars(os), name="nt")
+    monkeypatch.setattr("click.core.os", windows)
+    monkeypatch.setattr("sys.argv", ["qsum", "outline", "--json", "*.md", "[b].md"])
+    monkeypatch.setenv("QSUM_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.md", "[b].md", "c.txt"):
+        (tmp_path / name).write_text("# A\n")
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    listed = [json.loads(line)["path"] for line in capsys.readouterr().out.splitlines()]
+    assert sorted(listed) == ["[b].md", "a.md"]
 
 
 def test_names_with_any_bytes(tmp_path: Path) -> None:
