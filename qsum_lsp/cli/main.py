@@ -1,5 +1,6 @@
 """The entry point: runs a command, and turns every error into one message and an exit code."""
 
+import errno
 import logging
 import os
 import sys
@@ -8,7 +9,7 @@ from io import TextIOWrapper
 import click
 
 from qsum_lsp.cli.root import Caller, root
-from qsum_lsp.errors import QsumError
+from qsum_lsp.errors import FileError, QsumError
 from qsum_lsp.logs import log_file, log_to_file
 
 INTERRUPTED = 130
@@ -49,8 +50,18 @@ def run(arguments: list[str] | None, *, is_hook: bool = False) -> int:
 
         leave_stdout()
         return 0
-    except Exception:
-        logging.getLogger(__name__).exception("internal error in: qsum %s", (arguments or sys.argv[1:])[:1])
-        click.echo(f"qsum: internal error; this is a bug. The details are in {log_file()}.", err=True)
-        return INTERNAL_ERROR
+    except Exception as error:
+        return _say_unexpected(error, (arguments or sys.argv[1:])[:1])
     return result if isinstance(result, int) else 0
+
+
+def _say_unexpected(error: Exception, command: list[str]) -> int:
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        from qsum_lsp.cli.terminal import leave_stdout
+
+        leave_stdout()
+        click.echo(f"qsum: {error.strerror}; what was finished is kept.", err=True)
+        return FileError.exit_code
+    logging.getLogger(__name__).error("internal error in: qsum %s", command, exc_info=error)
+    click.echo(f"qsum: internal error; this is a bug. The details are in {log_file()}.", err=True)
+    return INTERNAL_ERROR
