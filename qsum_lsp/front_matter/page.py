@@ -30,6 +30,8 @@ The others are as in the documentation.
 _READERS = {"yaml": read_yaml, "toml": read_toml, "json": read_json}
 # Hugo and Astro read front matter below blank lines, Hugo also in a comment; a block above it would take its place.
 _ABOVE = re.compile(r"\ufeff?\s*+(?:<!--[^\r\n]*+\s*+)?")
+# As MultiMarkdown, Pelican and MkDocs read it; below a block of front matter they take it for text.
+_BARE_METADATA = re.compile(r"\ufeff?(?:[\w-]+:[^\r\n]*+(?:\r\n?|\n)){0,20}?(?i:title):[ \t]*\S")
 # What git leaves in the front matter of a page without other keys, or where both sides have added it.
 _CONFLICT_ON_TOP = re.compile(r"\ufeff?(?:(?:---|\+\+\+|\{)\s*+)?(?=<{7} )")
 # A first line of dashes alone is a thematic break; with a key below it, it was meant to be front matter.
@@ -113,7 +115,7 @@ class Page:
 
 
 def read_page(text: str) -> Page:
-    """Read the front matter of ``text``. Raises FrontMatterError where it is broken, never closed, too large or not at the top."""
+    """Read the front matter of ``text``. Raises FrontMatterError where it is broken, unclosed, too large or not where it belongs."""
     block = split_front_matter(text)
     if block is None:
         if _UNCLOSED.match(text, 1 if text.startswith("\ufeff") else 0):
@@ -121,6 +123,8 @@ def read_page(text: str) -> Page:
         conflict = _CONFLICT_ON_TOP.match(text)
         if conflict:
             raise _conflict(text, conflict.end())
+        if _BARE_METADATA.match(text):
+            raise FrontMatterError("the metadata at the top has no lines of --- around it; write them there")
         above = _ABOVE.match(text)
         if above and above.end() and split_front_matter(text[above.end() :]):
             raise FrontMatterError(

@@ -87,7 +87,13 @@ def test_no_final_newline() -> None:
 
 def test_page_that_opens_with_a_thematic_break() -> None:
     text = "---\n\nSome words here.\n\n---\n"
-    for above in ("", "\n", "<!-- A comment. -->\n"):
+    for above in (
+        "",
+        "\n",
+        "<!-- A comment. -->\n",
+        "Note: read it.\n",
+        "Titles: a few words.\n\nTitle: no more.\n",
+    ):
         page = above + text
         assert set_summary(page, key="summary", summary="Two words.").endswith("---\n\n" + page.lstrip("\n"))
 
@@ -100,6 +106,8 @@ def test_page_that_opens_with_a_thematic_break() -> None:
         ("\ufeff\r\n \r\n+++\r\ntitle = 'x'\r\n+++\r\n", "does not begin on the first line", 3),
         ('  {"title": "x"}\n', "does not begin on the first line", 1),
         ("<!--\n---\ntitle: x\n---\n-->\n", "does not begin on the first line", 2),
+        ("Title: x\nDate: 2024-01-01\n\n", "no lines of ---", 1),
+        ("\ufeffdate: 2024-01-01\r\ntitle: x\r\n\r\n", "no lines of ---", 1),
         (f"---\n{CONFLICT}---\n", "a merge conflict", 2),
         (f"---\r\ntitle: x\r\n{CONFLICT}---\n", "a merge conflict", 3),
         ("<<<<<<< HEAD\n---\ntitle: x\n---\n=======\n>>>>>>> other\n", "a merge conflict", 1),
