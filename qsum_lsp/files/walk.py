@@ -80,10 +80,12 @@ def _takes_folder(target: Path, settings: FolderSettings) -> bool:
 
 def _is_included(target: Path, settings: FolderSettings) -> bool:
     patterns = settings.values.include
+    has_suffix = target.name.lower().endswith(PAGE_SUFFIXES)
+    if patterns == Settings().include:
+        return has_suffix
     # A pattern like ``docs/`` or ``docs/**`` stands for pages, not for the scripts and pictures beside them.
     return compile_patterns(patterns).match_file(_relative(target, settings.include_root)) and (
-        target.name.lower().endswith(PAGE_SUFFIXES)
-        or any(_names_file(pattern, target.name) for pattern in patterns)
+        has_suffix or any(_names_file(pattern, target.name) for pattern in patterns)
     )
 
 

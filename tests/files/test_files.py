@@ -34,8 +34,9 @@ def test_a_folder_stands_for_its_markdown(tmp_path: Path) -> None:
         ".hidden/h.md",
         "node_modules/p/README.md",
         "c.qmd",
+        "README.MD",
     )
-    assert found(tmp_path, ".") == ["b.md", "c.qmd", "a/x.markdown", "a/y.mdx"]
+    assert found(tmp_path, ".") == ["README.MD", "b.md", "c.qmd", "a/x.markdown", "a/y.mdx"]
 
 
 def test_a_named_file_is_taken_whatever_its_name_and_only_once(tmp_path: Path) -> None:
