@@ -65,8 +65,13 @@ class Page:
         return "" if block is None else self.text[block.content_start : block.content_end]
 
     def entry(self, key: str) -> Entry | None:
-        """The entry of ``key``. Raises FrontMatterError where it stands twice."""
-        found = self.entries.named(key)
+        """The entry of ``key``, failing that of the key in other letter case, which Hugo reads as the same.
+
+        Raises FrontMatterError where it stands twice.
+        """
+        found = self.entries.named(key) or [
+            entry for entry in self.entries.entries if entry.key.lower() == key.lower()
+        ]
         if len(found) > 1:
             raise FrontMatterError(
                 f"the key '{key}' stands twice; remove one", line=self.line(found[1].start)
