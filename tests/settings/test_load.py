@@ -54,6 +54,7 @@ def test_a_byte_order_mark_is_passed_over(tmp_path: Path, name: str, text: str) 
         ('engine = "gpt"\n', "engine = 'gpt' does not fit: one of auto, llama, torch, remote, extractive"),
         ('min_words = "many"\n', "min_words = 'many' does not fit"),
         ("max_chars = 3\n", "max_chars = 3 does not fit"),
+        ('key = "a b"\n', "key = 'a b' does not fit"),
         ("include = [1]\n", "include = [1] does not fit"),
         ('exclude = ["old/", "generated\\\\"]\n', "exclude: 'generated\\\\' is no gitignore pattern"),
         ('include = ["[z-a].md"]\n', "include: '[z-a].md' is no gitignore pattern"),
