@@ -59,8 +59,8 @@ def is_walked(path: Path, top: Path, settings_in: Callable[[Path], FolderSetting
 
     Of a path that is not below ``top`` only the last folder counts.
     """
-    target = Path(os.path.realpath(path.parent)) / path.name
-    folders = [folder for folder in target.parents if folder != top and folder.is_relative_to(top)]
+    target, real_top = Path(os.path.realpath(path.parent)) / path.name, Path(os.path.realpath(top))
+    folders = [folder for folder in target.parents if folder.is_relative_to(real_top) and folder != real_top]
     settings = settings_in(target.parent)
     # By which names pages are known is for whoever names this one to say, where no setting says it.
     is_page = settings.values.include == Settings().include or _is_included(target, settings)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from qsum_lsp.errors import FileError
-from qsum_lsp.files import discover, read_text
+from qsum_lsp.files import discover, is_walked, read_text
 from qsum_lsp.settings import load_settings
 
 
@@ -105,6 +105,16 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
     (tmp_path / "docs/loop").symlink_to(tmp_path / "docs", target_is_directory=True)
     (tmp_path / "docs/twin.md").symlink_to(tmp_path / "docs/a.md")
     assert found(tmp_path, "docs") == ["docs/a.md"]
+
+
+def test_a_walk_comes_by_a_page_whichever_links_lead_there(tmp_path: Path) -> None:
+    site, link = tmp_path / "site", tmp_path / "link"
+    make(site, "docs/a.md", ".github/a.md", "docs/.drafts/a.md")
+    link.symlink_to(site, target_is_directory=True)
+    for top in (site, link):
+        for named in (site, link):
+            walked = [is_walked(path, top, load_settings) for path in sorted(named.rglob("*.md"))]
+            assert walked == [False, False, True]
 
 
 def test_a_missing_path_is_an_error_beside_the_others(tmp_path: Path) -> None:
