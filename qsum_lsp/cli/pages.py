@@ -32,11 +32,14 @@ def read_pages(paths: Sequence[Path], overrides: Overrides) -> Iterator[Page | F
 
 def _read(path: Path, settings: Settings) -> Page | FileError:
     try:
-        text = (
-            decode(sys.stdin.buffer.read(), name="standard input")
-            if path == STANDARD_INPUT
-            else read_text(path)
-        )
+        text = _read_standard_input() if path == STANDARD_INPUT else read_text(path)
     except FileError as error:
         return error
     return Page(path=path, document=parse(text), settings=settings)
+
+
+def _read_standard_input() -> str:
+    name = "standard input"
+    if sys.stdin is None:  # closed by whoever started this
+        raise FileError(f"{name}: is closed.")
+    return decode(sys.stdin.buffer.read(), name=name)

@@ -1,5 +1,6 @@
 """``qsum update``: stale and missing summaries, written into front matter."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -76,6 +77,11 @@ def update(
     """
     if key is not None:
         check_key(key)
+    if llms_txt is not None and called_by_hook() and not any(os.path.isdir(path) for path in paths):
+        raise UsageError(
+            "a hook is given the pages of one commit, and --llms-txt would list no others; "
+            "write pass_filenames: false and args: [--llms-txt=llms.txt, docs/]."
+        )
     choices = Choices(output_format="json" if as_json else output_format, diff=diff, force=force)
     overrides = Overrides.of(key=key, engine=engine, model=model, strategy=strategy)
     return Run(choices, _listing(llms_txt)).update(find_pages(paths, overrides))

@@ -31,8 +31,8 @@ def split_front_matter(text: str) -> FrontMatter | None:
 
     - YAML: a line ``---``, closed by the next line ``---`` or ``...``. Since ``---`` is also a thematic break, the
       lines between must be a mapping to the eye: the first one that is neither blank nor a comment begins with a
-      key (``title:``, ``"title":``, ``? ``), a tag, an anchor or a flow mapping; or there is no such line. Whether
-      the YAML is valid is for its parser to say.
+      key (``title:``, ``"title":``, ``? ``), at most three spaces in, a tag, an anchor or a flow mapping; or there is
+      no such line. Whether the YAML is valid is for its parser to say.
     - TOML: a line ``+++``, closed by the next line ``+++``.
     - JSON: an object that begins with ``{`` and a quoted key (or is empty), closed by the brace that matches and
       nothing else on that line. ``{{< shortcode >}}`` and ``{% tag %}`` are none.
@@ -58,7 +58,7 @@ _TOML_OPEN = re.compile(r"\+\+\+" + _END)
 _TOML_CLOSE = re.compile(_LINE_START + r"\+\+\+" + _END)
 _YAML_SKIPPED = re.compile(r"(?>(?:[ \t]*+(?:#[^\r\n]*+)?(?:\r\n?|\n))*)")
 _YAML_MAPPING = re.compile(
-    r"""(?:"(?>(?:[^"\\\r\n]|\\[^\r\n])*)"|'(?>(?:[^'\r\n]|'')*)'|[^\s"'#\[\]{},>|%@`*&!-][^\r\n]*?|-[^\s-][^\r\n]*?)"""
+    r"""[ ]{0,3}(?:"(?>(?:[^"\\\r\n]|\\[^\r\n])*)"|'(?>(?:[^'\r\n]|'')*)'|[^\s"'#\[\]{},>|%@`*&!-][^\r\n]*?|-[^\s-][^\r\n]*?)"""
     r""":(?=\s|\Z)|\?[ \t]|[!&][^\s]|\{(?![{%])"""
 )
 _JSON_OPEN = re.compile(r'\{\s*+["}]')

@@ -1,6 +1,7 @@
 """Markdown files on disk: finding, reading and replacing them."""
 
-from qsum_lsp.files.discover import PAGE_SUFFIXES, discover
+from qsum_lsp.files.discover import discover
 from qsum_lsp.files.read import read_text
+from qsum_lsp.files.walk import PAGE_SUFFIXES, is_walked
 
-__all__ = ["PAGE_SUFFIXES", "discover", "read_text"]
+__all__ = ["PAGE_SUFFIXES", "discover", "is_walked", "read_text"]

@@ -1,27 +1,27 @@
 """Which files a list of paths stands for."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from qsum_lsp.errors import FileError
-from qsum_lsp.settings import FolderSettings, Settings
-
-PAGE_SUFFIXES = tuple(pattern.removeprefix("*").lower() for pattern in Settings().include)
-"""How the names of Markdown files end, in lower case, where no setting says otherwise."""
+from qsum_lsp.files.walk import walk_folder
+from qsum_lsp.settings import FolderSettings
 
 
-def discover(paths: Iterable[Path], settings: FolderSettings) -> Iterator[Path | FileError]:
+def discover(
+    paths: Iterable[Path], settings_in: Callable[[Path], FolderSettings]
+) -> Iterator[Path | FileError]:
     """The Markdown files that ``paths`` stand for, each once, folders in alphabetical order.
 
     A file that is named is taken whatever its name. A folder stands for the files below it that match
-    ``include`` and not ``exclude`` (gitignore patterns, relative to the settings' root); hidden folders, those
-    that git ignores and installed packages are left out, and symbolic links are not followed. What cannot be
-    read comes as the FileError to report, so that the rest goes on.
+    ``include`` and not ``exclude`` (gitignore patterns) of the settings in the folder that they stand in, which
+    ``settings_in`` tells; of a folder that ``include`` names, they are its Markdown files. Hidden folders, those that git ignores and installed packages are left out, and symbolic
+    links are not followed. What cannot be read comes as the FileError to report, so that the rest goes on.
     """
     seen: set[Path] = set()
     for path in paths:
-        for item in _below(path, settings):
+        for item in _below(path, settings_in):
             if isinstance(item, FileError):
                 yield item
                 continue
@@ -31,11 +31,9 @@ def discover(paths: Iterable[Path], settings: FolderSettings) -> Iterator[Path |
                 yield item
 
 
-def _below(path: Path, settings: FolderSettings) -> Iterable[Path | FileError]:
+def _below(path: Path, settings_in: Callable[[Path], FolderSettings]) -> Iterable[Path | FileError]:
     if os.path.isdir(path):  # unlike the method of a path, never fails for a name that the system refuses
-        from qsum_lsp.files.walk import walk_folder  # pathspec, which only folders need
-
-        return walk_folder(path, settings)
+        return walk_folder(path, settings_in)
     try:
         path.lstat()
     except (FileNotFoundError, NotADirectoryError):

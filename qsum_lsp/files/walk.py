@@ -1,22 +1,28 @@
 """The Markdown files below a folder, by include, exclude and .gitignore."""
 
 import os
-from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
-
-from pathspec import GitIgnoreSpec
+from collections.abc import Callable, Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from qsum_lsp.errors import FileError
-from qsum_lsp.settings import FolderSettings
+from qsum_lsp.settings import SETTINGS_FILES, FolderSettings, Settings
+from qsum_lsp.settings.patterns import compile_patterns, is_pattern
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
+
+PAGE_SUFFIXES = tuple(pattern.removeprefix("*").lower() for pattern in Settings().include)
+"""How the names of Markdown files end, in lower case, where no setting says otherwise."""
 
 _NEVER = frozenset({"node_modules", "__pycache__", "venv", "site-packages"})
 
 
-def walk_folder(top: Path, settings: FolderSettings) -> Iterator[Path | FileError]:
+def walk_folder(top: Path, settings_in: Callable[[Path], FolderSettings]) -> Iterator[Path | FileError]:
     """The files that ``discover`` describes, below the folder ``top``, and the errors met on the way."""
-    include = GitIgnoreSpec.from_lines(settings.values.include)
-    exclude = GitIgnoreSpec.from_lines(settings.values.exclude)
     problems: list[FileError] = []
+    settings: dict[Path, FolderSettings] = {}
 
     def note(error: OSError) -> None:
         problems.append(FileError(f"{error.filename}: cannot be read: {error.strerror}."))
@@ -25,33 +31,74 @@ def walk_folder(top: Path, settings: FolderSettings) -> Iterator[Path | FileErro
     for folder_name, folder_names, file_names in os.walk(top, onerror=note):
         folder = Path(folder_name)
         resolved = folder.resolve()
+        if folder == top or any(name in file_names for name in SETTINGS_FILES):
+            settings[folder] = settings_in(folder)
+        else:
+            settings[folder] = settings[folder.parent]
         _add_ignore(ignores, resolved)
-
-        def left_out(name: str, *, is_folder: bool, resolved: Path = resolved) -> bool:
-            target = resolved / name
-            inside = _relative(target, settings.root) + ("/" if is_folder else "")
-            return exclude.match_file(inside) or _ignored(ignores, target, is_folder=is_folder)
-
         folder_names[:] = sorted(
             name
             for name in folder_names
-            if not name.startswith(".") and name not in _NEVER and not left_out(name, is_folder=True)
+            if _takes_folder(resolved / name, settings[folder])
+            and not _ignored(ignores, resolved / name, is_folder=True)
         )
         for name in sorted(file_names):
             path = folder / name
-            if path.is_symlink() or not include.match_file(_relative(resolved / name, settings.root)):
-                continue
-            if not left_out(name, is_folder=False):
+            if (
+                not path.is_symlink()
+                and _is_included(resolved / name, settings[folder])
+                and not _is_excluded(resolved / name, settings[folder])
+                and not _ignored(ignores, resolved / name, is_folder=False)
+            ):
                 yield path
     yield from problems
 
 
-def is_excluded(path: Path, settings: FolderSettings) -> bool:
-    """Whether a walk from the settings' root leaves the file ``path`` out by ``exclude``."""
-    exclude = GitIgnoreSpec.from_lines(settings.values.exclude)
-    target = PurePosixPath(_relative(Path(os.path.realpath(path.parent)) / path.name, settings.root))
-    return exclude.match_file(target) or any(
-        exclude.match_file(f"{folder}/") for folder in target.parents[:-1]
+def is_walked(path: Path, top: Path, settings_in: Callable[[Path], FolderSettings]) -> bool:
+    """Whether a walk of the folder ``top`` comes by ``path``, a page that git does not ignore.
+
+    Of a path that is not below ``top`` only the last folder counts.
+    """
+    target, real_top = Path(os.path.realpath(path.parent)) / path.name, Path(os.path.realpath(top))
+    folders = [folder for folder in target.parents if folder.is_relative_to(real_top) and folder != real_top]
+    settings = settings_in(target.parent)
+    # By which names pages are known is for whoever names this one to say, where no setting says it.
+    is_page = settings.values.include == Settings().include or _is_included(target, settings)
+    return (
+        is_page
+        and not os.path.islink(path)
+        and not _is_excluded(target, settings)
+        and all(_takes_folder(folder, settings_in(folder.parent)) for folder in folders)
+    )
+
+
+def _takes_folder(target: Path, settings: FolderSettings) -> bool:
+    return not (
+        target.name.startswith(".") or target.name in _NEVER or _is_excluded(target, settings, mark="/")
+    )
+
+
+def _is_included(target: Path, settings: FolderSettings) -> bool:
+    patterns = settings.values.include
+    has_suffix = target.name.lower().endswith(PAGE_SUFFIXES)
+    if patterns == Settings().include:
+        return has_suffix
+    # A pattern like ``docs/`` or ``docs/**`` stands for pages, not for the scripts and pictures beside them.
+    return compile_patterns(patterns).match_file(_relative(target, settings.include_root)) and (
+        has_suffix or any(_names_file(pattern, target.name) for pattern in patterns)
+    )
+
+
+def _names_file(pattern: str, name: str) -> bool:
+    last = pattern.rpartition("/")[2]
+    return bool(last.strip("*")) and fnmatch(name, last)
+
+
+def _is_excluded(target: Path, settings: FolderSettings, *, mark: str = "") -> bool:
+    """``mark`` is what a folder's name ends with."""
+    patterns = settings.values.exclude
+    return bool(patterns) and compile_patterns(patterns).match_file(
+        _relative(target, settings.exclude_root) + mark
     )
 
 
@@ -62,7 +109,7 @@ def _relative(path: Path, root: Path) -> str:
         return path.as_posix().lstrip("/")
 
 
-def _inherited_ignores(top: Path) -> dict[Path, GitIgnoreSpec]:
+def _inherited_ignores(top: Path) -> "dict[Path, GitIgnoreSpec]":
     ignores: dict[Path, GitIgnoreSpec] = {}
     repository = next((folder for folder in (top, *top.parents) if (folder / ".git").exists()), None)
     if repository is not None:
@@ -72,15 +119,18 @@ def _inherited_ignores(top: Path) -> dict[Path, GitIgnoreSpec]:
     return ignores
 
 
-def _add_ignore(ignores: dict[Path, GitIgnoreSpec], folder: Path) -> None:
+def _add_ignore(ignores: "dict[Path, GitIgnoreSpec]", folder: Path) -> None:
     try:
-        lines = (folder / ".gitignore").read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = (folder / ".gitignore").read_text(encoding="utf-8-sig", errors="replace").splitlines()
     except OSError:
         return
-    ignores[folder] = GitIgnoreSpec.from_lines(lines)
+    try:
+        ignores[folder] = compile_patterns(tuple(lines))
+    except ValueError:  # git passes over such a line
+        ignores[folder] = compile_patterns(tuple(line for line in lines if is_pattern(line)))
 
 
-def _ignored(ignores: dict[Path, GitIgnoreSpec], target: Path, *, is_folder: bool) -> bool:
+def _ignored(ignores: "dict[Path, GitIgnoreSpec]", target: Path, *, is_folder: bool) -> bool:
     """The deepest ``.gitignore`` that says anything of ``target`` decides, as git has it."""
     for folder in target.parents:
         spec = ignores.get(folder)

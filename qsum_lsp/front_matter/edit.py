@@ -202,7 +202,8 @@ def _newline(text: str) -> str:
 def _verify(before: Page, new_text: str, key: str, summary: str, marker: Marker) -> None:
     """Read the new text and hold it against the old one. Raises FrontMatterError where anything else changed."""
     after = read_page(new_text)
-    owned = {key}
+    written = before.entry(key)
+    owned = {written.key if written else key}
     if after.front_matter is not None and after.front_matter.kind == "json":
         owned.add(JSON_KEY)
     body = after.body

@@ -28,6 +28,12 @@ The others are as in the documentation.
 """
 
 _READERS = {"yaml": read_yaml, "toml": read_toml, "json": read_json}
+# Hugo and Astro read front matter below blank lines, Hugo also in a comment; a block above it would take its place.
+_ABOVE = re.compile(r"\ufeff?\s*+(?:<!--[^\r\n]*+\s*+)?")
+# As MultiMarkdown, Pelican and MkDocs read it; below a block of front matter they take it for text.
+_BARE_METADATA = re.compile(r"\ufeff?(?:[\w-]+:[^\r\n]*+(?:\r\n?|\n)){0,20}?(?i:title):[ \t]*\S")
+# What git leaves in the front matter of a page without other keys, or where both sides have added it.
+_CONFLICT_ON_TOP = re.compile(r"\ufeff?(?:(?:---|\+\+\+|\{)\s*+)?(?=<{7} )")
 # A first line of dashes alone is a thematic break; with a key below it, it was meant to be front matter.
 _UNCLOSED = re.compile(r"(?:---|\+\+\+)[ \t]*[\r\n]\s*+[\w\"'-]+[ \t]*(?::\s|=)|\{\s*+\"")
 
@@ -59,8 +65,13 @@ class Page:
         return "" if block is None else self.text[block.content_start : block.content_end]
 
     def entry(self, key: str) -> Entry | None:
-        """The entry of ``key``. Raises FrontMatterError where it stands twice."""
-        found = self.entries.named(key)
+        """The entry of ``key``, failing that of the key in other letter case, which Hugo reads as the same.
+
+        Raises FrontMatterError where it stands twice.
+        """
+        found = self.entries.named(key) or [
+            entry for entry in self.entries.entries if entry.key.lower() == key.lower()
+        ]
         if len(found) > 1:
             raise FrontMatterError(
                 f"the key '{key}' stands twice; remove one", line=self.line(found[1].start)
@@ -109,17 +120,37 @@ class Page:
 
 
 def read_page(text: str) -> Page:
-    """Read the front matter of ``text``. Raises FrontMatterError where it is broken, never closed or too large."""
+    """Read the front matter of ``text``. Raises FrontMatterError where it is broken, unclosed, too large or not where it belongs."""
     block = split_front_matter(text)
     if block is None:
         if _UNCLOSED.match(text, 1 if text.startswith("\ufeff") else 0):
             raise FrontMatterError("the front matter is never closed")
+        conflict = _CONFLICT_ON_TOP.match(text)
+        if conflict:
+            raise _conflict(text, conflict.end())
+        if _BARE_METADATA.match(text):
+            raise FrontMatterError("the metadata at the top has no lines of --- around it; write them there")
+        above = _ABOVE.match(text)
+        if above and above.end() and split_front_matter(text[above.end() :]):
+            raise FrontMatterError(
+                "the front matter does not begin on the first line; delete what stands above it",
+                line=line_number(text, above.end()),
+            )
         return Page(text=text, front_matter=None, entries=Entries(entries=()))
     if block.content_end - block.content_start > MAX_CHARS:
         raise FrontMatterError(f"the front matter is larger than {MAX_CHARS // 1024} KiB")
     try:
         entries = _READERS[block.kind](text[block.content_start : block.content_end])
     except FrontMatterError as error:
+        conflict_at = text.find("\n<<<<<<< ", block.start, block.end)
+        if conflict_at >= 0:
+            raise _conflict(text, conflict_at + 1) from error
         lines_before = line_number(text, block.content_start) - 1
         raise FrontMatterError(error.reason, line=error.line + lines_before) from error
     return Page(text=text, front_matter=block, entries=entries)
+
+
+def _conflict(text: str, position: int) -> FrontMatterError:
+    return FrontMatterError(
+        "there is a merge conflict that is not resolved", line=line_number(text, position)
+    )

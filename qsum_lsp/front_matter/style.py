@@ -40,11 +40,12 @@ def samples_of(page: Page, extra_keys: Sequence[str] = ()) -> tuple[Sample, ...]
     """The summaries of ``page`` under the keys that sites use, and ``extra_keys``."""
     if page.front_matter is None:
         return ()
+    names = {name.lower(): name for name in (*KNOWN_KEYS, *extra_keys)}
     entries = [entry for entry in page.entries.entries if entry.key != JSON_KEY]
     titles = [index for index, entry in enumerate(entries) if entry.key == "title"]
     found = []
     for index, entry in enumerate(entries):
-        if entry.key not in (*KNOWN_KEYS, *extra_keys) or entry.is_empty or entry.text is None:
+        if entry.key.lower() not in names or entry.is_empty or entry.text is None:
             continue
         position: set[Position] = set()
         if titles and index == titles[0] + 1:
@@ -53,7 +54,7 @@ def samples_of(page: Page, extra_keys: Sequence[str] = ()) -> tuple[Sample, ...]
             position.add("last")
         found.append(
             Sample(
-                key=entry.key,
+                key=names[entry.key.lower()],
                 text=entry.text,
                 kind=page.front_matter.kind,
                 quoting=entry.quoting,

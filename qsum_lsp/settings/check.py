@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from qsum_lsp.errors import UsageError
+from qsum_lsp.settings.patterns import is_pattern
 from qsum_lsp.settings.values import Settings
 
 NAMES = tuple(field.name for field in fields(Settings))
@@ -25,11 +26,18 @@ def check_setting(name: str, value: object, *, where: str) -> Any:
         hint = f"did you mean '{near[0]}'?" if near else f"the settings are: {', '.join(NAMES)}."
         raise UsageError(f"{where}: unknown setting '{name}'; {hint}")
     try:
-        return msgspec.convert(value, _TYPES[name])
+        checked = msgspec.convert(value, _TYPES[name])
     except msgspec.ValidationError as error:
         choices = _choices(name)
         reason = f"one of {', '.join(choices)} is expected" if choices else str(error)
         raise UsageError(f"{where}: {name} = {value!r} does not fit: {reason}.") from None
+    if name in ("include", "exclude"):
+        for pattern in checked:
+            if not is_pattern(pattern):
+                raise UsageError(
+                    f"{where}: {name}: {pattern!r} is no gitignore pattern; names of folders are parted by '/'."
+                )
+    return checked
 
 
 def check_settings(values: Mapping[str, object], *, where: str) -> dict[str, Any]:

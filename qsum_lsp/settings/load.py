@@ -12,17 +12,21 @@ from qsum_lsp.errors import FileError, UsageError
 from qsum_lsp.settings.check import check_setting
 from qsum_lsp.settings.values import Settings
 
+SETTINGS_FILES = (".qsum.toml", "pyproject.toml")
+"""Their names; of two in one folder the first wins."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderSettings:
     """The settings that hold in a folder.
 
-    ``root`` is the folder of the nearest settings file, which ``include`` and ``exclude`` are relative to;
-    the folder itself where there is none.
+    The patterns of ``include`` and ``exclude`` are relative to ``include_root`` and ``exclude_root``: each to the
+    folder of the settings file that they stand in, and to the folder itself where they stand in none.
     """
 
     values: Settings
-    root: Path
+    include_root: Path
+    exclude_root: Path
     files: tuple[Path, ...] = ()
 
 
@@ -38,9 +42,10 @@ def load_settings(
     cannot be read. ``on_wrong`` is given such a setting instead, and it is left out.
     """
     merged: dict[str, Any] = {}
+    roots: dict[str, Path] = {}
     folder = Path(os.path.realpath(folder))  # unlike resolve, never fails for a name that the system refuses
     found = list(_settings_files(folder))
-    for _, (where, values) in found:
+    for path, (where, values) in found:
         for name, value in values.items():
             try:
                 checked = check_setting(name, value, where=where)
@@ -50,15 +55,20 @@ def load_settings(
                 on_wrong(error)
                 continue
             merged.setdefault(name, checked)
+            roots.setdefault(name, path.parent)
     merged.update(overrides or {})
-    root = found[0][0].parent if found else folder
-    return FolderSettings(values=Settings(**merged), root=root, files=tuple(path for path, _ in found))
+    return FolderSettings(
+        values=Settings(**merged),
+        include_root=roots.get("include", folder),
+        exclude_root=roots.get("exclude", folder),
+        files=tuple(path for path, _ in found),
+    )
 
 
 def _settings_files(folder: Path) -> Iterator[tuple[Path, tuple[str, Mapping[str, Any]]]]:
     """The files, nearest first, each with how an error names the place and with its table."""
     for parent in (folder, *folder.parents):
-        for path in (parent / ".qsum.toml", parent / "pyproject.toml"):
+        for path in (parent / name for name in SETTINGS_FILES):
             try:
                 modified = path.stat().st_mtime_ns
             except OSError:

@@ -11,6 +11,7 @@ Attention = Literal["auto", "flash_attention_2", "flash_attention_3", "flash_att
 
 Positive = Annotated[int, Meta(ge=1)]
 NotNegative = Annotated[int, Meta(ge=0)]
+KeyName = Annotated[str, Meta(pattern=r"\A[A-Za-z_][A-Za-z0-9_-]*\Z")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +27,7 @@ class Settings:
     speculation: Literal["auto", "off", "prompt-lookup", "draft"] = "auto"
     draft_model: str | None = None
     strategy: Strategy = "headings"
-    key: str | None = None
+    key: KeyName | None = None
     max_chars: Annotated[int, Meta(ge=40)] | None = None
     min_words: NotNegative = 25
     include: tuple[str, ...] = ("*.md", "*.markdown", "*.mdx", "*.qmd", "*.Rmd")

@@ -1,11 +1,16 @@
 """``qsum outline`` and the root command, as processes."""
 
+import errno
 import json
+import os
+import subprocess
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from tests.cli.run_qsum import qsum
+from qsum_lsp.cli.main import main
+from tests.cli.run_qsum import QSUM, environment, qsum
 
 PAGE = "---\ntitle: Guide\n---\nBefore.\n\n# One *two*\n\ntext\n\n## Sub\n\nmore\n\n# End\n"
 
@@ -81,6 +86,30 @@ def test_any_file_gives_a_result_or_a_clear_line_and_the_others_are_done(tmp_pat
     assert (name in done.stderr) is bool(code)
 
 
+def test_standard_input_that_is_closed_is_said(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("# A\n")
+    command = " ".join([*QSUM, "outline", "-", "a.md", "<&-"])
+    done = subprocess.run(
+        ["bash", "-c", command], check=False, cwd=tmp_path, env=environment(tmp_path / "home"),
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 4
+    assert done.stderr == "qsum: standard input: is closed.\n"
+    assert done.stdout.startswith("a.md\n")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is full")
+def test_a_disk_that_is_full_is_no_internal_error(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("# A\n")
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [*QSUM, "outline", "a.md"], check=False, cwd=tmp_path, env=environment(tmp_path / "home"),
+            stdout=full, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    assert done.returncode == 4
+    assert done.stderr == f"qsum: {os.strerror(errno.ENOSPC)}; what was finished is kept.\n"
+
+
 def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs/a.md").write_text("# A\n")
@@ -89,6 +118,24 @@ def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
     assert done.returncode == 4
     assert "gone.md: there is no such file" in done.stderr
     assert [json.loads(line)["path"] for line in done.stdout.splitlines()] == ["docs/a.md"]
+
+
+def test_patterns_are_replaced_where_no_shell_does_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    windows = ModuleType("os")
+    windows.__dict__.update(vars(os), name="nt")
+    monkeypatch.setattr("click.core.os", windows)
+    monkeypatch.setattr("sys.argv", ["qsum", "outline", "--json", "*.md", "[b].md"])
+    monkeypatch.setenv("QSUM_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.md", "[b].md", "c.txt"):
+        (tmp_path / name).write_text("# A\n")
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    listed = [json.loads(line)["path"] for line in capsys.readouterr().out.splitlines()]
+    assert sorted(listed) == ["[b].md", "a.md"]
 
 
 def test_names_with_any_bytes(tmp_path: Path) -> None:

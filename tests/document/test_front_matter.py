@@ -25,6 +25,7 @@ from qsum_lsp.document import parse, split_front_matter
             "body",
         ),  # broken, and still front matter
         ('---\n"title": x\n---\n', "yaml", '"title": x\n', 3, ""),
+        ("---\n  title: x\n  a: b\n---\nbody", "yaml", "  title: x\n  a: b\n", 4, "body"),
         ("---\n{title: x}\n---\n", "yaml", "{title: x}\n", 3, ""),
         ("---\ntext: |\n  ---\n  ...\nb: c\n---\n", "yaml", "text: |\n  ---\n  ...\nb: c\n", 6, ""),
         ("+++\ntitle = 'x'\n+++\nbody", "toml", "title = 'x'\n", 3, "body"),

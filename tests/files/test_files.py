@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from qsum_lsp.errors import FileError
-from qsum_lsp.files import discover, read_text
+from qsum_lsp.files import discover, is_walked, read_text
 from qsum_lsp.settings import load_settings
 
 
@@ -18,7 +18,7 @@ def make(root: Path, *names: str) -> None:
 
 def found(root: Path, *paths: str) -> list[str]:
     names = []
-    for item in discover([root / path for path in paths], load_settings(root)):
+    for item in discover([root / path for path in paths], load_settings):
         assert not isinstance(item, FileError), item
         names.append(item.relative_to(root).as_posix())
     return names
@@ -34,8 +34,9 @@ def test_a_folder_stands_for_its_markdown(tmp_path: Path) -> None:
         ".hidden/h.md",
         "node_modules/p/README.md",
         "c.qmd",
+        "README.MD",
     )
-    assert found(tmp_path, ".") == ["b.md", "c.qmd", "a/x.markdown", "a/y.mdx"]
+    assert found(tmp_path, ".") == ["README.MD", "b.md", "c.qmd", "a/x.markdown", "a/y.mdx"]
 
 
 def test_a_named_file_is_taken_whatever_its_name_and_only_once(tmp_path: Path) -> None:
@@ -48,6 +49,33 @@ def test_include_and_exclude_are_relative_to_the_settings_file(tmp_path: Path) -
     (tmp_path / ".qsum.toml").write_text('include = ["docs/**/*.md", "*.txt"]\nexclude = ["docs/old/"]\n')
     assert found(tmp_path, ".") == ["docs/a.md", "docs/c.txt"]
     assert found(tmp_path, "docs") == ["docs/a.md", "docs/c.txt"]
+    (tmp_path / "docs/.qsum.toml").write_text('key = "intro"\n')
+    assert found(tmp_path, "docs") == ["docs/a.md", "docs/c.txt"], "also below a file without patterns"
+
+
+@pytest.mark.parametrize("pattern", ["docs/", "docs", "/docs/*", "docs/**", "docs/**/*"])
+def test_of_an_included_folder_the_markdown_is_taken(tmp_path: Path, pattern: str) -> None:
+    make(
+        tmp_path,
+        "a.md",
+        "docs/a.md",
+        "docs/B.MD",
+        "docs/conf.py",
+        "docs/logo.svg",
+        "docs/c.txt",
+        "docs/LICENSE",
+    )
+    (tmp_path / ".qsum.toml").write_text(f'include = ["{pattern}"]\n')
+    assert found(tmp_path, ".") == ["docs/B.MD", "docs/a.md"]
+    (tmp_path / ".qsum.toml").write_text(f'include = ["{pattern}", "docs/*.txt", "LICENSE"]\n')
+    assert found(tmp_path, ".") == ["docs/B.MD", "docs/LICENSE", "docs/a.md", "docs/c.txt"]
+
+
+def test_the_patterns_of_a_folder_s_own_settings_hold_in_it(tmp_path: Path) -> None:
+    make(tmp_path, "a.md", "old/b.md", "docs/a.md", "docs/c.mdx", "docs/old/b.md", "docs/deep/c.mdx")
+    (tmp_path / "docs/.qsum.toml").write_text('include = ["/*.mdx", "*.md"]\nexclude = ["/old/"]\n')
+    assert found(tmp_path, ".") == ["a.md", "docs/a.md", "docs/c.mdx", "old/b.md"]
+    assert found(tmp_path, "docs") == ["docs/a.md", "docs/c.mdx"]
 
 
 def test_what_git_ignores_is_left_out_as_git_says(tmp_path: Path) -> None:
@@ -65,6 +93,13 @@ def test_what_git_ignores_is_left_out_as_git_says(tmp_path: Path) -> None:
     assert found(tmp_path, "docs/sub") == ["docs/sub/skip.md"]
 
 
+def test_lines_of_gitignore_that_are_no_patterns_are_passed_over(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    make(tmp_path, "bin/a.md", "obj/a.md", "z/a.md", "docs/a.md")
+    (tmp_path / ".gitignore").write_text("\ufeffbin/\nobj\\\n!\n[z-a]\ndocs/\n", encoding="utf-8")
+    assert found(tmp_path, ".") == ["obj/a.md", "z/a.md"]
+
+
 def test_links_are_not_followed(tmp_path: Path) -> None:
     make(tmp_path, "docs/a.md")
     (tmp_path / "docs/loop").symlink_to(tmp_path / "docs", target_is_directory=True)
@@ -72,9 +107,19 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
     assert found(tmp_path, "docs") == ["docs/a.md"]
 
 
+def test_a_walk_comes_by_a_page_whichever_links_lead_there(tmp_path: Path) -> None:
+    site, link = tmp_path / "site", tmp_path / "link"
+    make(site, "docs/a.md", ".github/a.md", "docs/.drafts/a.md")
+    link.symlink_to(site, target_is_directory=True)
+    for top in (site, link):
+        for named in (site, link):
+            walked = [is_walked(path, top, load_settings) for path in sorted(named.rglob("*.md"))]
+            assert walked == [False, False, True]
+
+
 def test_a_missing_path_is_an_error_beside_the_others(tmp_path: Path) -> None:
     make(tmp_path, "a.md")
-    items = list(discover([tmp_path / "gone.md", tmp_path / "a.md"], load_settings(tmp_path)))
+    items = list(discover([tmp_path / "gone.md", tmp_path / "a.md"], load_settings))
     assert isinstance(items[0], FileError)
     assert "there is no such file" in str(items[0])
     assert items[1] == tmp_path / "a.md"

@@ -18,6 +18,7 @@ from qsum_lsp.front_matter.prose import has_prose
 from qsum_lsp.front_matter.scalar import one_line
 from tests.front_matter.strategies import ATTACKS, PAGES
 
+CONFLICT = "<<<<<<< HEAD\nsummary: a\n=======\nsummary: b\n>>>>>>> other\n"
 BODY = "The body of it.\n"
 NEW = "What it's about."
 COMMENT = marker_for(BODY, NEW).comment
@@ -41,6 +42,9 @@ CASES: list[tuple[str, str, str, LineStyle]] = [
     ("after a list", "---\nx:\n- a\n- b: c\n# end\n---\n", f"---\nx:\n- a\n- b: c\nsummary: \"{NEW}\"  {COMMENT}\n# end\n---\n", LineStyle()),
     ("empty value", "---\nsummary:\nx: 1\n---\n", f"---\nsummary: \"{NEW}\"  {COMMENT}\nx: 1\n---\n", LineStyle()),
     ("null with a comment", "---\nsummary: ~ # todo\n---\n", f"---\nsummary: \"{NEW}\"  {COMMENT}  # todo\n---\n", LineStyle()),
+    ("other letter case", "---\nSummary: old text\nx: 1\n---\n", f"---\nSummary: {NEW}  {COMMENT}\nx: 1\n---\n", LineStyle()),
+    ("the letter case that is asked for", "---\nSUMMARY: a\nsummary: old text\n---\n", f"---\nSUMMARY: a\nsummary: {NEW}  {COMMENT}\n---\n", LineStyle()),
+    ("json in other letter case", '{"Summary":"old"}\n', f'{{"Summary":"{NEW}","qsum":"{JSON_MARK}"}}\n', LineStyle()),
     ("keeps its quotes", "---\nsummary: 'old'\n---\n", f"---\nsummary: 'What it''s about.'  {COMMENT}\n---\n", LineStyle()),
     ("keeps its column", "---\nsummary:    old words  # qsum:1 000000000000 000000000000 # mine\n---\n", f"---\nsummary:    {NEW}  {COMMENT} # mine\n---\n", LineStyle()),
     ("folded", "---\nsummary: >\n  old\n  words\n\n# c\nx: 1\n---\n", f"---\nsummary: \"{NEW}\"  {COMMENT}\n\n# c\nx: 1\n---\n", LineStyle()),
@@ -86,13 +90,32 @@ def test_no_final_newline() -> None:
 
 def test_page_that_opens_with_a_thematic_break() -> None:
     text = "---\n\nSome words here.\n\n---\n"
-    assert set_summary(text, key="summary", summary="Two words.").endswith("---\n\n" + text)
+    for above in (
+        "",
+        "\n",
+        "<!-- A comment. -->\n",
+        "Note: read it.\n",
+        "Titles: a few words.\n\nTitle: no more.\n",
+    ):
+        page = above + text
+        assert set_summary(page, key="summary", summary="Two words.").endswith("---\n\n" + page.lstrip("\n"))
 
 
 @pytest.mark.parametrize(
     ("text", "reason", "line"),
     [
         ("---\ntitle: [\n---\n", "not valid YAML", 3),
+        ("\n---\ntitle: x\ndraft: true\n---\n", "does not begin on the first line", 2),
+        ("\ufeff\r\n \r\n+++\r\ntitle = 'x'\r\n+++\r\n", "does not begin on the first line", 3),
+        ('  {"title": "x"}\n', "does not begin on the first line", 1),
+        ("<!--\n---\ntitle: x\n---\n-->\n", "does not begin on the first line", 2),
+        ("Title: x\nDate: 2024-01-01\n\n", "no lines of ---", 1),
+        ("\ufeffdate: 2024-01-01\r\ntitle: x\r\n\r\n", "no lines of ---", 1),
+        (f"---\n{CONFLICT}---\n", "a merge conflict", 2),
+        (f"---\r\ntitle: x\r\n{CONFLICT}---\n", "a merge conflict", 3),
+        ("<<<<<<< HEAD\n---\ntitle: x\n---\n=======\n>>>>>>> other\n", "a merge conflict", 1),
+        (f"+++\n{CONFLICT}+++\n", "a merge conflict", 2),
+        (f"{{\n{CONFLICT}}}\n", "a merge conflict", 2),
         ("---\ntitle: x\nb\n---\n", "not valid YAML", 3),
         ("---\ntitle: x\n", "never closed", 1),
         ("+++\ntitle = 'x'\n", "never closed", 1),
@@ -101,6 +124,7 @@ def test_page_that_opens_with_a_thematic_break() -> None:
         ("+++\na = 1\na = 2\n+++\n", "not valid TOML", 3),
         ('{"title": x}\n', "not valid JSON", 1),
         ("---\nsummary: a\nsummary: b\n---\n", "stands twice", 3),
+        ("---\nSummary: a\nSUMMARY: b\n---\n", "stands twice", 3),
         ("---\nsummary: [a]\n---\n", "is no text", 2),
         ("+++\nsummary.x = 1\n+++\n", "is no text", 2),
         ("---\n{title: x}\n---\n", "in braces", 1),

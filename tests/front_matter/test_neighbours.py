@@ -75,6 +75,15 @@ def test_key_by_neighbours(tmp_path: Path) -> None:
     assert _key(page) == "description"
 
 
+def test_keys_of_people_in_other_letter_case(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    page = _page(tmp_path / "docs" / "page.md")
+    for number in range(3):
+        other = _page(tmp_path / "other" / f"{number}.md", "Description: What it is.\n")
+    assert _key(page) == "description"
+    assert read_page(other.read_text(encoding="utf-8")).state("description") == "human"
+
+
 def test_another_key_of_the_generator_that_the_pages_use(tmp_path: Path) -> None:
     (tmp_path / "hugo.toml").write_text("")
     page = _page(tmp_path / "content" / "page.md")

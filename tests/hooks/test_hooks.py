@@ -119,6 +119,51 @@ def test_what_the_settings_exclude_is_left_out(
     assert run(["check", *names]) == 1, "a person who names a file means it"
 
 
+def test_what_a_folder_does_not_stand_for_is_left_out(
+    page: Path, engine: ScriptedEngine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = page.parent
+    (folder / ".qsum.toml").write_text('include = ["/docs/**/*.md"]\n')
+    others = [".github/PULL_REQUEST_TEMPLATE.md", "docs/node_modules/p/README.md", "docs/.drafts/page.md"]
+    for name in ["docs/page.md", "docs/sub/page.md", *others]:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(TEXT)
+    (folder / "docs/link.md").symlink_to(folder.parent / "nowhere.md")
+    others += ["page.md", "docs/link.md"]
+    assert qsum_hooks.check.main(others) == 0
+    assert qsum_hooks.summaries.main([*others, str(folder / "page.md")]) == 0
+    assert capsys.readouterr().out == "no pages\n" * 2
+    assert qsum_hooks.summaries.main([*others, "docs/page.md", str(folder / "docs/sub/page.md")]) == 1
+    assert qsum_hooks.check.main([*others, "docs/page.md", "docs/sub/page.md"]) == 0
+    assert run(["check", "."]) == 0
+
+
+def test_a_hidden_folder_above_the_repository_hides_nothing(
+    page: Path, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository = page.parent / ".worktrees" / "site"
+    repository.mkdir(parents=True)
+    page.rename(repository / "page.md")
+    monkeypatch.chdir(repository)
+    assert qsum_hooks.check.main(["page.md"]) == 1
+    assert qsum_hooks.check.main([str(repository / "page.md")]) == 1
+
+
+def test_a_commit_does_not_cut_llms_txt_down_to_its_pages(
+    page: Path, engine: ScriptedEngine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (page.parent / "other.md").write_text(TEXT)
+    listing = page.parent / "llms.txt"
+    assert qsum_hooks.summaries.main(["--llms-txt=llms.txt", "."]) == 1
+    before = listing.read_text()
+    assert "page.md" in before
+    assert "other.md" in before
+    assert qsum_hooks.summaries.main(["--llms-txt=llms.txt", "page.md"]) == 2
+    assert "pass_filenames: false" in capsys.readouterr().err
+    assert listing.read_text() == before
+    assert qsum_hooks.summaries.main(["--llms-txt=llms.txt", "."]) == 0
+
+
 def test_a_name_like_an_option_is_a_file(page: Path, engine: ScriptedEngine) -> None:
     page.rename("--force.md")
     assert qsum_hooks.summaries.main(["--force.md"]) == 1

@@ -16,16 +16,19 @@ def write(path: Path, text: str) -> None:
 def test_defaults_where_no_file_is(tmp_path: Path) -> None:
     loaded = load_settings(tmp_path)
     assert loaded.values == Settings()
-    assert loaded.root == tmp_path.resolve()
+    assert loaded.include_root == loaded.exclude_root == tmp_path.resolve()
 
 
 def test_nearest_file_wins_key_by_key_and_overrides_win_over_all(tmp_path: Path) -> None:
-    write(tmp_path / "pyproject.toml", '[tool.qsum]\nmodel = "far"\nmin_words = 3\nkey = "intro"\n')
-    write(tmp_path / "docs/.qsum.toml", 'model = "near"\n')
+    write(
+        tmp_path / "pyproject.toml",
+        '[tool.qsum]\nmodel = "far"\nmin_words = 3\nkey = "intro"\nexclude = ["docs/old/"]\n',
+    )
+    write(tmp_path / "docs/.qsum.toml", 'model = "near"\ninclude = ["*.md"]\n')
     write(tmp_path / "docs/pyproject.toml", '[tool.qsum]\nmodel = "beside"\nmin_words = 7\n')
     loaded = load_settings(tmp_path / "docs", {"key": "description"})
     assert (loaded.values.model, loaded.values.min_words, loaded.values.key) == ("near", 7, "description")
-    assert loaded.root == (tmp_path / "docs").resolve()
+    assert (loaded.include_root, loaded.exclude_root) == ((tmp_path / "docs").resolve(), tmp_path.resolve())
     assert [path.name for path in loaded.files] == [".qsum.toml", "pyproject.toml", "pyproject.toml"]
 
 
@@ -51,7 +54,10 @@ def test_a_byte_order_mark_is_passed_over(tmp_path: Path, name: str, text: str) 
         ('engine = "gpt"\n', "engine = 'gpt' does not fit: one of auto, llama, torch, remote, extractive"),
         ('min_words = "many"\n', "min_words = 'many' does not fit"),
         ("max_chars = 3\n", "max_chars = 3 does not fit"),
+        ('key = "a b"\n', "key = 'a b' does not fit"),
         ("include = [1]\n", "include = [1] does not fit"),
+        ('exclude = ["old/", "generated\\\\"]\n', "exclude: 'generated\\\\' is no gitignore pattern"),
+        ('include = ["[z-a].md"]\n', "include: '[z-a].md' is no gitignore pattern"),
         ("engine_sharing = 1\n", "engine_sharing = 1 does not fit"),
         ("idle_minutes = -1\n", "idle_minutes = -1 does not fit"),
         ("model = \n", "is not valid TOML"),
