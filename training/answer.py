@@ -84,9 +84,11 @@ def _generate(
     )[:, width:].tolist()  # [B * samples, N]
     for row, tokens in enumerate(made):
         end = next((place for place, token in enumerate(tokens) if token in base.stops), len(tokens))
+        text = base.chat.answer_text()
+        text.add(tokens[:end])
         yield batch[row // max(1, samples)] | {
             "sample": row % max(1, samples),
-            "text": base.chat.decode(tokens[:end]),
+            "text": str(text),
             "finish": "stop" if end < len(tokens) else "length",
             "tokens": tokens[: end + 1],
             "new_tokens": end,
