@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from itertools import zip_longest
 
-from qsum_lsp.summaries.answer import Answer
+from qsum_lsp.summaries.answer import Answer, encode_answer
 from qsum_lsp.summaries.budget import LEAST_TOKENS, Frame, Room, frame
 from qsum_lsp.summaries.chunking import Chunk, leaves, pack, split_units
 from qsum_lsp.summaries.keys import chunks_key, count_key, digest, summary_key
@@ -80,6 +80,20 @@ class Recipe:
         (answer,) = await Answers(
             (self._ask(node, prompt_input, content=content, final=True, splittable=True),)
         )
+        if node.is_page and answer.source == "extractive":
+            return await self._still_quoted(node, prompt_input, answer)
+        return answer
+
+    async def _still_quoted(self, node: Node, prompt_input: PromptInput, answer: Answer) -> Answer:
+        """``answer``, or a new one where it was quoted from text of the page that may have changed since.
+
+        A sentence can come from anywhere in a page, so it is kept by all of the text as well.
+        """
+        ask = self._ask(node, prompt_input, content=node.content_digest, final=True, splittable=True)
+        if answer.cached:
+            (answer,) = await Answers((ask,))
+        elif answer.lasting:
+            self._keep(ask.key, encode_answer(answer))
         return answer
 
     async def _from_children(self, node: Node) -> Answer:

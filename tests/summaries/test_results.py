@@ -21,6 +21,7 @@ from qsum_lsp.summaries import (
     ProgressEvent,
     SectionDone,
     SectionStarted,
+    SectionSummary,
     SectionText,
     Summarizer,
     SummaryOptions,
@@ -74,6 +75,39 @@ async def test_twice_ungrounded_is_replaced_by_a_sentence_and_kept() -> None:
     assert again.cached
     assert (again.text, again.source, again.note) == (summary.text, summary.source, summary.note)
     assert len(engine.requests) == 2
+
+
+QUOTED = "Backup retention keeps seven daily copies and deletes older copies every night."
+REPORT = [
+    "You will find below what we learned when disks failed in March.",
+    "Operators replaced them within a day, and other machines copied what was missing.",
+    "Nobody noticed anything, because reads went elsewhere meanwhile.",
+    "Two of the machines had older firmware, which made the repair slower than planned.",
+    "We now order spare parts every quarter and keep them in the same building.",
+    "The on-call team writes a short report after each such event.",
+]
+BEGINNING = "\n\n".join(" ".join(REPORT[number:] + REPORT[:number]) for number in range(4))
+
+
+async def test_a_page_is_not_told_in_a_sentence_that_it_holds_no_longer() -> None:
+    engine = ScriptedEngine(lambda _: "Settings are read 17 times.")
+    summarizer = Summarizer(engine, DictStore())
+
+    async def page(end: str) -> SectionSummary:
+        document = parse(f"# Backup retention\n\n{BEGINNING}\n\n{end}")
+        found = await summarizer.summarize(document, SummaryOptions(), only={PAGE})
+        assert summarizer.lookup(document, SummaryOptions(), only={PAGE}).summaries[PAGE].cached
+        return found.summaries[PAGE]
+
+    first = await page(QUOTED)
+    assert (first.text, first.source) == (QUOTED, "extractive")
+    requests = len(engine.requests)
+    assert (await page(QUOTED)).cached
+    assert len(engine.requests) == requests
+    # the prompt of a page does not show this edit
+    second = await page("Nothing is kept for longer than that.")
+    assert second.text in BEGINNING
+    assert engine.requests[-1].messages == engine.requests[requests - 1].messages
 
 
 @pytest.mark.parametrize("garbage", ["", "   ", "\x00\x07", "![](x.png)", "<br>", "Alpha " * 400])
