@@ -176,6 +176,12 @@ class RemoteEngine:
             if self._served is not None and self._served.done():
                 self._served = None  # its model may be another by now: the next request asks again
             return self._unavailable(f"{where} answered: {message}. Check `url` and `model`.")
+        if 300 <= error.status < 400:
+            return self._unavailable(f"{where} answered: {message}. Set `url` to its new address.")
+        if error.status == 402:
+            return self._unavailable(
+                f"{where} answered: {message}. Check the account that the key belongs to."
+            )
         return EngineFailed(f"{where} answered: {message}")
 
     def _unavailable(self, message: str) -> EngineUnavailable:

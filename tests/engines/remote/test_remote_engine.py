@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from qsum_lsp.engines.protocol import EngineFailed, GenerationRequest, Message, Priority, RequestTooLong
@@ -85,8 +85,15 @@ async def test_retry_after_is_honoured() -> None:
         (refusal(400, "too long", code="context_length_exceeded"), RequestTooLong, "too long"),
         (refusal(400, "maximum context length is 2048 tokens"), RequestTooLong, "2048"),
         (refusal(422, "bad field"), EngineFailed, "bad field"),
+        (refusal(402, "Insufficient Balance"), EngineUnavailable, "Insufficient Balance.*account"),
+        (
+            RedirectResponse("https://new.example/v1", 301),
+            EngineUnavailable,
+            "moved to https://new.example/v1",
+        ),
         (PlainTextResponse("<html>no</html>"), EngineFailed, "not JSON"),
         (JSONResponse({"hello": 1}), EngineFailed, "OpenAI"),
+        (JSONResponse({"choices": [{"message": {"content": {"text": "x"}}}]}), EngineFailed, "OpenAI"),
     ],
 )
 async def test_lasting_errors_say_what_to_do_and_never_the_key(
@@ -152,6 +159,35 @@ async def test_unicode_line_separators_inside_a_piece_are_text() -> None:
         server.faults = [stream_of(last, "data: [DONE]\n\n")]
         engine = engine_for(server)
         assert (await engine.generate(ask(), on_text=lambda _: None)).text == text
+        await engine.aclose()
+
+
+async def test_the_thoughts_of_a_model_in_parts_of_their_own_are_no_text() -> None:
+    thought = {"type": "thinking", "thinking": [{"type": "text", "text": "Say what?"}]}
+    whole = {"message": {"content": [thought, {"type": "text", "text": "hello"}]}, "finish_reason": "stop"}
+    async with serving(OtherServer()) as server:
+        server.faults = [
+            JSONResponse({"choices": [whole], "usage": []}),
+            stream_of(
+                sse({"choices": [{"delta": {"content": [thought]}}]}),
+                sse({"choices": [{"delta": {"content": [{"type": "text", "text": "hel"}]}}]}),
+                sse({"choices": [{"delta": {"content": "lo"}, "finish_reason": "stop"}], "usage": []}),
+            ),
+        ]
+        engine = engine_for(server)
+        pieces: list[str] = []
+        assert (await engine.generate(ask())).text == "hello"
+        assert (await engine.generate(ask(), on_text=pieces.append)).text == "hello"
+        await engine.aclose()
+    assert pieces == ["hel", "lo"]
+
+
+async def test_a_list_of_models_that_is_none_names_no_model() -> None:
+    server = OtherServer()
+    server.models = 5  # type: ignore[assignment]
+    async with serving(server):
+        engine = engine_for(server)
+        assert (await engine.generate(ask())).text == "hello done"
         await engine.aclose()
 
 
