@@ -1,7 +1,9 @@
 """An engine behind any OpenAI-compatible server: vLLM, SGLang, llama-server, Ollama, a provider."""
 
 import asyncio
+import contextlib
 import hashlib
+import json
 import logging
 import os
 import re
@@ -9,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from qsum_lsp import home
 from qsum_lsp.engines.protocol import (
     Completion,
     EngineFailed,
@@ -53,24 +56,25 @@ class RemoteEngine:
         self._key_name = settings.api_key_env
         self._model = settings.model
         self._context_setting = settings.context_tokens
-        self._context_found: int | None = None
         self._limiter = AdaptiveLimiter(start=_START_PARALLEL, most=_MOST_PARALLEL)
         self._client: ChatClient | None = None
         self._served: asyncio.Task[ServedModel | None] | None = None
         self._tokenizes = True
         self._state = EngineStatus(state="unloaded")
         self._closed = False
+        self._fingerprint = hashlib.sha256(f"{self._url}\0{self._model}".encode()).hexdigest()[:16]
+        self._context_found = _remembered_context(self._fingerprint)
 
     def __repr__(self) -> str:
         return f"RemoteEngine({self._url!r}, {self._model!r})"
 
     @property
     def identity(self) -> EngineIdentity:
-        """The server by address and model; its context as set, or as the server said once it was asked."""
+        """The server by address and model; its context as set, or as the server said when it was last asked."""
         return EngineIdentity(
             name="remote",
             model=self._model,
-            fingerprint=hashlib.sha256(f"{self._url}\0{self._model}".encode()).hexdigest()[:16],
+            fingerprint=self._fingerprint,
             context_tokens=self._context_setting or self._context_found or _CONTEXT_WHERE_UNKNOWN,
         )
 
@@ -220,7 +224,10 @@ class RemoteEngine:
                 await self._pause(patience, error)
         served = self._choose(models)
         if served is not None:
-            self._context_found = served.context_tokens or await self._llama_server_context(served)
+            context = served.context_tokens or await self._llama_server_context(served)
+            if context and context != self._context_found:
+                self._context_found = context
+                _remember_context(self._fingerprint, context)
         self._state = EngineStatus(state="ready")
         return served
 
@@ -309,6 +316,23 @@ class RemoteEngine:
         if not key.isascii() or not key.isprintable():
             raise self._unavailable(f"The key in {self._key_name} holds characters that no HTTP header can.")
         return key
+
+
+def _remembered_context(fingerprint: str) -> int | None:
+    """The context that a server told some process: what fits it is planned, and looked up, before it is asked."""
+    try:
+        context = json.loads(home.server_path(fingerprint).read_text("utf-8"))["context_tokens"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return context if isinstance(context, int) and context > 0 else None
+
+
+def _remember_context(fingerprint: str, context_tokens: int) -> None:
+    """Where it cannot be kept, each process asks anew."""
+    path = home.server_path(fingerprint)
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        home.write_at_once(path, json.dumps({"context_tokens": context_tokens}))
 
 
 def _api_url(url: str | None) -> tuple[str, tuple[str, str] | None]:

@@ -12,6 +12,7 @@ import pytest
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from qsum_lsp import home
 from qsum_lsp.engines.protocol import EngineFailed, GenerationRequest, Message, Priority, RequestTooLong
 from qsum_lsp.engines.remote import RemoteEngine, retry
 from qsum_lsp.engines.remote import engine as engine_module
@@ -35,6 +36,11 @@ def engine_for(server: OtherServer, **settings: Any) -> RemoteEngine:
 def refusal(status: int, message: str = "no", *, code: str | None = None, retry_after: str = "") -> Response:
     headers = {"Retry-After": retry_after} if retry_after else None
     return JSONResponse({"error": {"message": message, "code": code}}, status, headers=headers)
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QSUM_HOME", str(tmp_path / "home"))
 
 
 @pytest.fixture(autouse=True)
@@ -240,6 +246,22 @@ async def test_context_comes_from_the_setting_else_the_server() -> None:
         assert before.fingerprint == engine.identity.fingerprint
         assert engine_for(server, context_tokens=777).identity.context_tokens == 777
         await engine.aclose()
+
+
+async def test_what_the_server_said_of_its_context_is_known_before_it_is_asked_again() -> None:
+    async with serving(OtherServer()) as server:
+        for context in (2048, 1024):
+            server.models = [{"id": "m", "max_model_len": context}]
+            engine = engine_for(server)
+            await engine.generate(ask())
+            await engine.aclose()
+            asked = len(server.headers)
+            assert engine_for(server).identity.context_tokens == context
+            assert len(server.headers) == asked
+    path = home.server_path(engine.identity.fingerprint)
+    for damaged in ("", "[]", '{"context_tokens": "many"}', '{"context_tokens": 0}'):
+        path.write_text(damaged)
+        assert engine_for(server).identity.context_tokens == 4096
 
 
 async def test_a_model_that_is_not_served_is_named_with_those_that_are() -> None:
