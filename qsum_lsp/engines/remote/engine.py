@@ -40,6 +40,7 @@ _CONNECT_SECONDS = 5.0
 _READ_SECONDS = 300.0
 _START_PARALLEL = 8
 _MOST_PARALLEL = 256
+_MOST_COUNTED = 16  # texts at a time; a long page has thousands of sentences
 _CONTEXT_WHERE_UNKNOWN = 4096
 _TAKES_TEMPLATE_OPTIONS = {"vllm", "sglang", "llamacpp"}
 
@@ -91,11 +92,14 @@ class RemoteEngine:
     async def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """By the server's /tokenize where it has one (vLLM, llama-server), else an upper bound."""
         served = await self._server()
-        counts: list[int] = []
-        for text in texts:
-            count = await self._tokenize(text, served) if self._tokenizes else None
-            counts.append(estimate_tokens(text) if count is None else count)
-        return counts
+        places = asyncio.Semaphore(_MOST_COUNTED)
+
+        async def count(text: str) -> int:
+            async with places:
+                counted = await self._tokenize(text, served) if self._tokenizes else None
+            return estimate_tokens(text) if counted is None else counted
+
+        return await asyncio.gather(*map(count, texts))
 
     async def generate(self, request: GenerationRequest, *, on_text: OnText | None = None) -> Completion:
         """One chat completion. Raises EngineUnavailable, EngineFailed, RequestTooLong."""

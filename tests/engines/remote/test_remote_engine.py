@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
@@ -262,6 +263,28 @@ async def test_what_the_server_said_of_its_context_is_known_before_it_is_asked_a
     for damaged in ("", "[]", '{"context_tokens": "many"}', '{"context_tokens": 0}'):
         path.write_text(damaged)
         assert engine_for(server).identity.context_tokens == 4096
+
+
+async def test_texts_are_counted_side_by_side_and_in_order() -> None:
+    met = asyncio.Barrier(8)
+    running = most = 0
+
+    async def tokenize(request: Request) -> Response:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await met.wait()  # never over, where they come one after another
+        running -= 1
+        return JSONResponse({"count": len((await request.json())["prompt"])})
+
+    server = OtherServer()
+    server.app.router.routes.append(Route("/tokenize", tokenize, methods=["POST"]))
+    async with serving(server), asyncio.timeout(60):
+        engine = engine_for(server)
+        lengths = [number % 50 for number in range(80)]
+        assert await engine.count_tokens(["x" * length for length in lengths]) == lengths
+        await engine.aclose()
+    assert most <= 16
 
 
 async def test_a_model_that_is_not_served_is_named_with_those_that_are() -> None:
