@@ -90,9 +90,9 @@ class ChatClient:
             seconds=asyncio.get_running_loop().time() - started,
         )
 
-    async def models(self) -> list[ServedModel]:
+    async def models(self, *, timeout_seconds: float | None = None) -> list[ServedModel]:
         """What the server serves. Raises ConnectionLost, StatusError."""
-        answer = await self.get("models")
+        answer = await self.get("models", timeout_seconds=timeout_seconds)
         entries = answer.get("data") if isinstance(answer, dict) else None
         return [
             ServedModel(

@@ -38,10 +38,17 @@ _log = logging.getLogger(__name__)
 
 _CONNECT_SECONDS = 5.0
 _READ_SECONDS = 300.0
+_LIST_SECONDS = 20.0  # for what no model has to be asked
 _START_PARALLEL = 8
 _MOST_PARALLEL = 256
 _MOST_COUNTED = 16  # texts at a time; a long page has thousands of sentences
 _CONTEXT_WHERE_UNKNOWN = 4096
+_ADVICE = {  # by status; what no other request will fare better with either
+    **dict.fromkeys(range(300, 400), "Set `url` to its new address."),
+    402: "Check the account that the key belongs to.",
+    404: "Check `url` and `model`.",
+    **dict.fromkeys((502, 503), "Check whether the server behind it runs."),
+}
 _TAKES_TEMPLATE_OPTIONS = {"vllm", "sglang", "llamacpp"}
 
 
@@ -152,6 +159,13 @@ class RemoteEngine:
         _log.info("%s: %s; trying again in %.1f s", self._url, what, pause)
         await asyncio.sleep(pause)
 
+    async def _pause_before_listing(self, patience: Patience, error: StatusError | ConnectionLost) -> None:
+        """As ``_pause``; a server that cannot say what it serves serves nothing."""
+        try:
+            await self._pause(patience, error)
+        except EngineFailed as failure:
+            raise self._unavailable(f"{failure}. Check `url` and the server.") from None
+
     def _note_overload(self, error: StatusError | ConnectionLost, admitted_at: float) -> None:
         if isinstance(error, StatusError):
             if error.status in {429, 503}:
@@ -180,16 +194,11 @@ class RemoteEngine:
         if error.status in {401, 403}:
             key = f"the key in {self._key_name}" if self._key_name else "a request without a key"
             return self._unavailable(f"{where} refused {key}: {message}. Check `api_key_env`.")
-        if error.status == 404:
-            if self._served is not None and self._served.done():
-                self._served = None  # its model may be another by now: the next request asks again
-            return self._unavailable(f"{where} answered: {message}. Check `url` and `model`.")
-        if 300 <= error.status < 400:
-            return self._unavailable(f"{where} answered: {message}. Set `url` to its new address.")
-        if error.status == 402:
-            return self._unavailable(
-                f"{where} answered: {message}. Check the account that the key belongs to."
-            )
+        if error.status == 404 and self._served is not None and self._served.done():
+            self._served = None  # its model may be another by now: the next request asks again
+        advice = _ADVICE.get(402 if error.code == "insufficient_quota" else error.status)
+        if advice and error.code != "not_json":
+            return self._unavailable(f"{where} answered: {message}. {advice}")
         return EngineFailed(f"{where} answered: {message}")
 
     def _unavailable(self, message: str) -> EngineUnavailable:
@@ -214,7 +223,7 @@ class RemoteEngine:
         patience = Patience()
         while True:
             try:
-                models = await client.models()
+                models = await client.models(timeout_seconds=_LIST_SECONDS)
                 break
             except StatusError as error:
                 if error.status in {404, 405, 501}:
@@ -223,9 +232,9 @@ class RemoteEngine:
                     raise self._unavailable(
                         f"{self._url}/models is a page and not the list of a model server. Check `url`."
                     ) from None
-                await self._pause(patience, error)
+                await self._pause_before_listing(patience, error)
             except ConnectionLost as error:
-                await self._pause(patience, error)
+                await self._pause_before_listing(patience, error)
         served = self._choose(models)
         if served is not None:
             context = served.context_tokens or await self._llama_server_context(served)

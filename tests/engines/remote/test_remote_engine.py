@@ -92,6 +92,9 @@ async def test_retry_after_is_honoured() -> None:
         (refusal(400, "too long", code="context_length_exceeded"), RequestTooLong, "too long"),
         (refusal(400, "maximum context length is 2048 tokens"), RequestTooLong, "2048"),
         (refusal(422, "bad field"), EngineFailed, "bad field"),
+        (refusal(500, "CUDA error"), EngineFailed, "CUDA error"),
+        (refusal(429, "out of quota", code="insufficient_quota"), EngineUnavailable, "out of quota.*account"),
+        (refusal(502, "Bad Gateway"), EngineUnavailable, "Bad Gateway.*server behind it"),
         (refusal(402, "Insufficient Balance"), EngineUnavailable, "Insufficient Balance.*account"),
         (
             RedirectResponse("https://new.example/v1", 301),
@@ -324,6 +327,35 @@ async def test_a_page_in_place_of_the_models_is_told_at_once(monkeypatch: pytest
         )
         engine = engine_for(server)
         with pytest.raises(EngineUnavailable, match=r"page.*Check `url`"):
+            await engine.generate(ask())
+        await engine.aclose()
+
+
+@pytest.mark.parametrize("status", [400, 502])
+async def test_a_server_that_cannot_say_what_it_serves_is_unavailable(status: int) -> None:
+    server = OtherServer()
+    server.app.router.routes.insert(0, Route("/v1/models", lambda _: refusal(status, "no backend")))
+    async with serving(server):
+        engine = engine_for(server)
+        with pytest.raises(EngineUnavailable, match=r"no backend.*Check"):
+            await engine.generate(ask())
+        await engine.aclose()
+    assert not server.bodies
+
+
+async def test_a_server_that_is_silent_from_the_first_question_on_is_unavailable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def silent(_: Request) -> Response:
+        await asyncio.sleep(3600)
+        raise AssertionError
+
+    monkeypatch.setattr(engine_module, "_LIST_SECONDS", 0.05)
+    server = OtherServer()
+    server.app.router.routes.insert(0, Route("/v1/models", silent))
+    async with serving(server), asyncio.timeout(60):
+        engine = engine_for(server)
+        with pytest.raises(EngineUnavailable, match=r"broke off.*Check `url`"):
             await engine.generate(ask())
         await engine.aclose()
 
