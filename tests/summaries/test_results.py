@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from collections.abc import Sequence
 
 import pytest
 
@@ -167,6 +168,28 @@ async def test_a_failing_engine_leaves_a_sentence_that_is_not_kept() -> None:
     assert len(engine.requests) == 2
     engine.answer = first_words
     assert (await one(engine, store)).source == "model"
+
+
+class FailsToCount(ScriptedEngine):
+    """Loses its process while it counts, ``failures`` times."""
+
+    def __init__(self, failures: int) -> None:
+        super().__init__(context_tokens=640)
+        self.failures = failures
+
+    async def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        self.failures -= 1
+        if self.failures >= 0:
+            raise EngineFailed("the model process was ended by signal 9")
+        return await super().count_tokens(texts)
+
+
+async def test_a_count_that_fails_is_repeated_once() -> None:
+    text = tree({"# Guide": PROSE * 10, "## Use": PROSE * 10})
+    summary = await summarize(text, FailsToCount(1))
+    assert all(one.source == "model" for one in summary.summaries.values())
+    with pytest.raises(EngineUnavailable, match="signal 9"):
+        await summarize(text, FailsToCount(2))
 
 
 async def test_an_engine_that_is_gone_ends_the_run_and_what_is_finished_stays() -> None:
