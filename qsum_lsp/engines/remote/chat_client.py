@@ -123,7 +123,9 @@ class ChatClient:
         headers: Mapping[str, str] | None,
         timeout_seconds: float | None,
     ) -> Any:
-        timeout: Any = httpx.USE_CLIENT_DEFAULT if timeout_seconds is None else timeout_seconds
+        timeout: Any = httpx.USE_CLIENT_DEFAULT
+        if timeout_seconds is not None:
+            timeout = httpx.Timeout(timeout_seconds, connect=self._http.timeout.connect)
         try:
             response = await self._http.request(method, path, json=body, headers=headers, timeout=timeout)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
