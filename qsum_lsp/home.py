@@ -17,6 +17,11 @@ def store_path() -> Path:
     return home() / "store" / "summaries.sqlite3"
 
 
+def server_path(fingerprint: str) -> Path:
+    """What a model server has said of itself; beside the summaries, so that who keeps these keeps it too."""
+    return store_path().with_name(f"server-{fingerprint}.json")
+
+
 def models_folder() -> Path:
     """Model files, one folder an alias."""
     return home() / "models"

@@ -144,8 +144,8 @@ async def truncated(engine: Engine, subject: Subject) -> Prediction:
 async def room_of(engine: Engine) -> int:
     """The tokens that the text of a page may have in one prompt, as the product reckons them."""
     context = engine.identity.context_tokens
-    words = frame(max_chars=OPTIONS.page_max_chars, is_page=True, page_style="", context_tokens=context)
-    return words.room((await engine.count_tokens([words.words]))[0]).tokens
+    words = frame(max_chars=OPTIONS.page_max_chars, is_page=True, page_style="")
+    return words.room(context, (await engine.count_tokens([words.words]))[0]).tokens
 
 
 def with_examples(examples: Sequence[Subject]) -> Change:

@@ -21,6 +21,7 @@ DEFAULT_MAX_CHARS = 160
 _LENGTH_BOUNDS = (80, 400)
 _ENOUGH_FOR_LENGTH = 5
 _MOST = 0.8
+_FINAL_STOPS = (".", "。", "．", "｡", "।", "۔", "။", "።", "։")
 _ABBREVIATIONS = ("etc.", "e.g.", "i.e.", "Inc.", "Ltd.", "vs.", "approx.", "U.S.", "a.m.", "p.m.", "...")
 
 
@@ -92,12 +93,12 @@ class PageStyle:
             and not (is_ended(summary) or summary.endswith((":", ";")))
         ):
             return summary + "." if len(summary) < self.max_chars else summary
-        is_one = ". " not in summary
         if (
             self.final_stop == "never"
-            and is_one
-            and summary.endswith(".")
+            and summary.endswith(_FINAL_STOPS)
             and not summary.endswith(_ABBREVIATIONS)
+            and ". " not in summary
+            and not any(stop in summary[:-1] for stop in _FINAL_STOPS[1:])
         ):
             return summary[:-1]
         return summary

@@ -39,18 +39,17 @@ class Frame:
 
     words: str
     max_new_tokens: int
-    context_tokens: int
 
-    def room(self, prompt_tokens: int | None = None) -> Room:
+    def room(self, context_tokens: int, prompt_tokens: int | None = None) -> Room:
         """The room beside ``prompt_tokens``, or beside the most that the words can be where that is None."""
         used = byte_length(self.words) if prompt_tokens is None else prompt_tokens
-        free = self.context_tokens - used - self.max_new_tokens - _MARGIN
+        free = context_tokens - used - self.max_new_tokens - _MARGIN
         if prompt_tokens is None:
             return Room(int(_SHARE * free), exact=False)
         return Room(max(LEAST_TOKENS, int(_SHARE * free)), exact=True)
 
 
-def frame(*, max_chars: int, is_page: bool, page_style: str, context_tokens: int) -> Frame:
+def frame(*, max_chars: int, is_page: bool, page_style: str) -> Frame:
     """The prompt of a section or the page before any text is in it."""
     prompt = build_prompt(
         PromptInput(headings=(), markdown="", max_chars=max_chars, is_page=is_page, page_style=page_style)
@@ -58,5 +57,4 @@ def frame(*, max_chars: int, is_page: bool, page_style: str, context_tokens: int
     return Frame(
         words="\n".join(message.content for message in prompt.messages),
         max_new_tokens=prompt.max_new_tokens,
-        context_tokens=context_tokens,
     )

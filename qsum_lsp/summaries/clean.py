@@ -13,7 +13,8 @@ _ABRUPT = re.compile(
     r"(?:[,;:–—(-]|\b(?:a|an|the|of|and|or|to|for|with|in|on|by|as|at|from|that|which|is|are|its|their|your|such))$",
     re.IGNORECASE,
 )
-_UNSPACED_LANGUAGES = {"zh": "。", "ja": "。"}
+# Thai has no full stop; where none is named it is "."
+_STOPS = {"zh": "。", "ja": "。", "th": "", "hi": "।", "bn": "।", "pa": "।", "my": "။", "am": "።", "hy": "։"}
 # Where a sentence may end early and still be one: what follows only adds to it.
 _AFTERTHOUGHT = re.compile(
     r"(?:,\s+(?:including|such as|as well as|along with|and also|with (?:a |an |the )?(?:focus|emphasis)|which|"
@@ -88,12 +89,12 @@ def _without_path(text: str, title: str) -> str:
 
 
 def _ended(sentence: str, language: str) -> str:
-    """``sentence`` with an end mark; empty where it breaks off."""
+    """``sentence`` with the end mark of its language; empty where it breaks off."""
     if not sentence or is_ended(sentence):
         return sentence
     if _ABRUPT.search(sentence):
         return ""
-    return sentence + _UNSPACED_LANGUAGES.get(language, ".")
+    return sentence + _STOPS.get(language, ".")
 
 
 def _shorter(sentence: str, max_chars: int, language: str) -> str:

@@ -1,12 +1,20 @@
 """A page cut down to what its summary needs: how it begins, and the headings of the rest."""
 
+import re
+
 from qsum_lsp.document import Block, split_blocks
 
 _CODE_LINES = 2
 _CODE_LINE_CHARS = 100
 _TABLE_ROWS = 3
+_HEADING_CHARS = 200
+_MOST_HEADINGS_SHOWN = 100  # among the first words, for a page that is hardly more than headings
 _MOST_HEADINGS = 30
 _UNSPACED_CHARS_A_WORD = 2  # Chinese or Japanese characters that count as a word
+_ALPHABETIC_CHARS_A_WORD = 4  # letters of the scripts below
+_UNSPACED_LETTERS = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]")  # Thai, Lao, Myanmar, Khmer
+_LONGEST_WORD = 150  # characters; what is longer is data
+_DATA_CHARS_A_WORD = 20
 
 
 def condense(markdown: str, *, max_words: int) -> str:
@@ -17,12 +25,15 @@ def condense(markdown: str, *, max_words: int) -> str:
     shown: list[str] = []
     headings: list[str] = []
     left = max_words
+    begun = 0
     for block in split_blocks(markdown):
         if block.kind == "heading":
-            if left > 0:
-                shown.append(f"{'#' * block.level} {block.text}")
+            heading = block.text[:_HEADING_CHARS]
+            if left > 0 and begun < _MOST_HEADINGS_SHOWN:
+                shown.append(f"{'#' * block.level} {heading}")
+                begun += 1
             elif len(headings) < _MOST_HEADINGS:
-                headings.append(block.text)
+                headings.append(heading)
         elif left > 0:
             text, used = _cut(_shortened(block), left)
             left -= used
@@ -43,9 +54,7 @@ def _shortened(block: Block) -> str:
 def _cut(text: str, most: int) -> tuple[str, int]:
     """``text`` in at most ``most`` words, and how many it has."""
     words = text.split()
-    sizes = [
-        1 + sum(ord(character) > 0x2E80 for character in word) // _UNSPACED_CHARS_A_WORD for word in words
-    ]
+    sizes = [_size(word) for word in words]
     total = sum(sizes)
     if total <= most:
         return text, total
@@ -57,3 +66,12 @@ def _cut(text: str, most: int) -> tuple[str, int]:
         kept += f" {word}"
         most -= size
     return f"{kept.strip()} …", total
+
+
+def _size(word: str) -> int:
+    """As how many words what stands between two blanks counts."""
+    size = 1 if len(word) <= _LONGEST_WORD else len(word) // _DATA_CHARS_A_WORD
+    if not word.isascii():
+        size += sum(ord(character) > 0x2E80 for character in word) // _UNSPACED_CHARS_A_WORD
+        size += len(_UNSPACED_LETTERS.findall(word)) // _ALPHABETIC_CHARS_A_WORD
+    return size

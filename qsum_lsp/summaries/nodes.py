@@ -8,7 +8,7 @@ from qsum_lsp.document.page_title import page_title
 from qsum_lsp.summaries.keys import digest
 from qsum_lsp.summaries.values import PAGE
 
-_LONGEST_TITLE = 200  # characters of a title that a prompt and a key take in
+_LONGEST_TITLE = 200  # characters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,7 @@ def build_nodes(document: Document) -> dict[str, Node]:
     Where one top-level section holds the whole page, the page is made from what that section is made from, so
     that its summary never is a summary of one summary.
     """
-    title = page_title(document)[:_LONGEST_TITLE]
+    title = _short(page_title(document))
     path = (title,) if title else ()
     top = tuple(_build(document, section, path) for section in document.sections)
     own = ""
@@ -87,7 +87,7 @@ def build_some_nodes(document: Document, ids: Collection[str]) -> dict[str, Node
     if PAGE in ids:
         nodes = build_nodes(document)
         return {node_id: node for node_id, node in nodes.items() if node_id in ids}
-    title = page_title(document)[:_LONGEST_TITLE]
+    title = _short(page_title(document))
     found: dict[str, Node] = {}
     for section_id in ids:
         path: tuple[str, ...] = (title,) if title else ()
@@ -100,7 +100,7 @@ def build_some_nodes(document: Document, ids: Collection[str]) -> dict[str, Node
                 break
             if depth == len(parts):
                 found[section_id] = _build(document, section, path)
-            path = _headings(path, section.title[:_LONGEST_TITLE])
+            path = _headings(path, _short(section.title))
             siblings = section.children
     return found
 
@@ -109,11 +109,7 @@ def normalize(text: str) -> str:
     """``text`` without what no summary depends on: trailing white space, the kind of line ends, blank runs."""
     lines = [line.rstrip() for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
     kept = [line for index, line in enumerate(lines) if line or (index and lines[index - 1])]
-    normal = "\n".join(kept).strip("\n")
-    if normal.isascii():
-        return normal
-    # lone surrogates, which an editor can send, are no text that could be encoded
-    return normal.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return _encodable("\n".join(kept).strip("\n"))
 
 
 def byte_length(text: str) -> int:
@@ -121,12 +117,24 @@ def byte_length(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode())
 
 
+def _encodable(text: str) -> str:
+    """``text`` without the lone surrogates that an editor can send, which are no text that could be encoded."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _short(title: str) -> str:
+    """``title`` as a prompt and a key take it in."""
+    return _encodable(title[:_LONGEST_TITLE])
+
+
 def _headings(path: tuple[str, ...], title: str) -> tuple[str, ...]:
     return path if not title or path[-1:] == (title,) else (*path, title)
 
 
 def _build(document: Document, section: Section, path: tuple[str, ...]) -> Node:
-    title = section.title[:_LONGEST_TITLE]
+    title = _short(section.title)
     headings = _headings(path, title)
     children = tuple(_build(document, child, headings) for child in section.children)
     own = normalize(document.own_text_of(section))

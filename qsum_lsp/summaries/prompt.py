@@ -8,7 +8,7 @@ from qsum_lsp.engines.protocol import Message
 from qsum_lsp.summaries.condense import condense
 from qsum_lsp.text.language import guess_language
 
-PROMPT_VERSION = "8"
+PROMPT_VERSION = "9"
 """Part of every key: change it with any change that can change an answer."""
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from itertools import zip_longest
 
-from qsum_lsp.summaries.answer import Answer
+from qsum_lsp.summaries.answer import Answer, encode_answer
 from qsum_lsp.summaries.budget import LEAST_TOKENS, Frame, Room, frame
 from qsum_lsp.summaries.chunking import Chunk, leaves, pack, split_units
 from qsum_lsp.summaries.keys import chunks_key, count_key, digest, summary_key
@@ -24,10 +24,13 @@ _HALVINGS = 3  # of the chunk size, where the engine refuses what should have fi
 class Recipe:
     """The way from a node to its summary, for one set of options and one engine.
 
-    ``keep`` puts what was counted into the store, where the next look finds it.
+    ``keep`` puts what was counted into the store, where the next look finds it. ``context_tokens`` gives the
+    engine's context as far as it is known: a server may tell it only when it is asked, be it for counts.
     """
 
-    def __init__(self, options: SummaryOptions, *, fingerprint: str, context_tokens: int, keep: Keep) -> None:
+    def __init__(
+        self, options: SummaryOptions, *, fingerprint: str, context_tokens: Callable[[], int], keep: Keep
+    ) -> None:
         self._options = options
         self._fingerprint = fingerprint
         self._context_tokens = context_tokens
@@ -80,6 +83,20 @@ class Recipe:
         (answer,) = await Answers(
             (self._ask(node, prompt_input, content=content, final=True, splittable=True),)
         )
+        if node.is_page and answer.source == "extractive":
+            return await self._still_quoted(node, prompt_input, answer)
+        return answer
+
+    async def _still_quoted(self, node: Node, prompt_input: PromptInput, answer: Answer) -> Answer:
+        """``answer``, or a new one where it was quoted from text of the page that may have changed since.
+
+        A sentence can come from anywhere in a page, so it is kept by all of the text as well.
+        """
+        ask = self._ask(node, prompt_input, content=node.content_digest, final=True, splittable=True)
+        if answer.cached:
+            (answer,) = await Answers((ask,))
+        elif answer.lasting:
+            self._keep(ask.key, encode_answer(answer))
         return answer
 
     async def _from_children(self, node: Node) -> Answer:
@@ -178,7 +195,7 @@ class Recipe:
         """Whether text of ``size`` bytes goes into one prompt with the headings of ``node``."""
         headings = "\n".join(node.headings)
         size += byte_length(headings) + 2
-        verdict = self._frame(node).room().verdict(size)
+        verdict = self._frame(node).room(self._context_tokens()).verdict(size)
         if verdict is None:
             room = await self._room(node)
             verdict = room.verdict(size)
@@ -189,7 +206,8 @@ class Recipe:
     async def _room(self, node: Node) -> Room:
         if node.is_page not in self._rooms:
             words = self._frame(node)
-            self._rooms[node.is_page] = words.room(await self._count(words.words))
+            count = await self._count(words.words)
+            self._rooms[node.is_page] = words.room(self._context_tokens(), count)
         return self._rooms[node.is_page]
 
     async def _count(self, text: str) -> int:
@@ -207,7 +225,6 @@ class Recipe:
                 max_chars=self._max_chars(node),
                 is_page=node.is_page,
                 page_style=self._options.page_style if node.is_page else "",
-                context_tokens=self._context_tokens,
             )
         return self._frames[node.is_page]
 

@@ -1,13 +1,17 @@
 """A run: what the store does not know, asked of the engine."""
 
 import asyncio
-from collections.abc import Collection
+import logging
+from collections.abc import Collection, Sequence
 
-from qsum_lsp.engines.protocol import Engine, OnText, Priority
+from qsum_lsp.engines.protocol import Engine, EngineFailed, OnText, Priority
+from qsum_lsp.errors import EngineUnavailable
 from qsum_lsp.summaries.evaluation import Asked, Evaluation
 from qsum_lsp.summaries.flights import Flights, Seat
 from qsum_lsp.summaries.needs import Ask
 from qsum_lsp.summaries.values import OnProgress, SectionStarted, SectionText, Usage
+
+_log = logging.getLogger(__name__)
 
 MOST_UNDER_WAY = 64
 """Requests of one run at the engine at a time: enough to batch, and memory stays flat on huge pages."""
@@ -59,9 +63,20 @@ class Run:
     async def _count(self) -> None:
         counts, self._evaluation.counts = self._evaluation.counts, []
         texts = [text for _, need in counts for text in need.texts]
-        totals = iter(await self._engine.count_tokens(texts))
+        totals = iter(await self._counted(texts))
         for job, need in counts:
             self._evaluation.counted(job, [next(totals) for _ in need.texts])
+
+    async def _counted(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text. As with answers, what fails is repeated once."""
+        try:
+            return await self._engine.count_tokens(texts)
+        except EngineFailed:
+            _log.info("the engine could not count tokens; it is asked once more")
+        try:
+            return await self._engine.count_tokens(texts)
+        except EngineFailed as failure:
+            raise EngineUnavailable(f"The engine cannot count tokens: {failure}") from failure
 
     async def _submit(self) -> None:
         questions = self._evaluation.questions

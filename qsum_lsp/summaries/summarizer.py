@@ -99,7 +99,7 @@ class Summarizer:
         recipe = Recipe(
             options,
             fingerprint=identity.fingerprint,
-            context_tokens=identity.context_tokens,
+            context_tokens=lambda: self.engine.identity.context_tokens,
             keep=keep,
         )
         return Evaluation(recipe, self._shelf, on_done)

@@ -148,6 +148,9 @@ def test_a_few_or_broken_neighbours_are_no_style(tmp_path: Path) -> None:
     [
         ("never", "Sends it again.", "Sends it again"),
         ("never", "Sends it again. Then stops.", "Sends it again. Then stops."),
+        ("never", "再次发送请求。", "再次发送请求"),
+        ("never", "再次发送请求。然后停止。", "再次发送请求。然后停止。"),
+        ("never", "अनुरोध फिर भेजता है।", "अनुरोध फिर भेजता है"),
         ("never", "Logs, traces, etc.", "Logs, traces, etc."),
         ("never", "And so on...", "And so on..."),
         ("always", "Sends it again", "Sends it again."),

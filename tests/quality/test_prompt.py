@@ -54,8 +54,24 @@ def test_a_page_is_cut_to_its_beginning_and_its_headings() -> None:
     assert condense("", max_words=60) == ""
 
 
-def test_text_without_spaces_is_cut_too() -> None:
-    assert len(condense("缓存保留令牌" * 500, max_words=50)) < 150
+@pytest.mark.parametrize(
+    "markdown",
+    [
+        "缓存保留令牌" * 500,
+        " ".join(["ระบบจัดเก็บข้อมูลทั้งหมดไว้ในฐานข้อมูลแบบกระจาย"] * 200),
+        "f" * 100_000,
+        " ".join(["f" * 500] * 200),
+        f"# {'f' * 100_000}",
+    ],
+)
+def test_text_without_spaces_is_cut_too(markdown: str) -> None:
+    assert 90 < len(condense(markdown, max_words=50)) < 1100
+
+
+def test_a_page_of_headings_alone_is_cut_too() -> None:
+    shown = condense("\n\n".join(f"## Option {number}" for number in range(5000)), max_words=50)
+    assert "## Option 99\n" in shown
+    assert "Option 130" not in shown
 
 
 def test_the_longest_page_costs_no_more_than_a_long_one() -> None:

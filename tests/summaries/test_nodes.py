@@ -53,3 +53,9 @@ def test_a_page_without_anything() -> None:
     nodes = build_nodes(parse(""))
     assert list(nodes) == [PAGE]
     assert not nodes[PAGE].has_text
+
+
+def test_a_title_that_is_cut_in_the_middle_of_a_character_has_a_key() -> None:
+    nodes = build_nodes(parse("# Guide \ud83d\n\none\n\n## \udc00 Use\n\ntwo\n"))
+    assert nodes["1.1"].headings == ("Guide \ufffd", "\ufffd Use")
+    assert nodes[PAGE].title == "Guide \ufffd"

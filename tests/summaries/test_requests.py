@@ -1,5 +1,7 @@
 """How much work an engine gets: nothing for what is known, and the path to the root after an edit."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -185,6 +187,22 @@ async def test_only_the_page_of_a_long_document_asks_once() -> None:
     result = await summarizer.summarize(document, OPTIONS, only=[PAGE])
     assert list(result.summaries) == [PAGE]
     assert len(engine.requests) == 1
+
+
+class ToldWhenAsked(CountingEngine):
+    """A server that tells its context with the first answer."""
+
+    async def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        self.identity = replace(self.identity, context_tokens=100_000)
+        return await super().count_tokens(texts)
+
+
+async def test_a_context_that_is_told_when_the_engine_is_asked_is_used_at_once() -> None:
+    text = tree(PAGE_TREE | {f"## Part {number}": f"{number}. {PROSE * 10}" for number in range(10)})
+    engine = ToldWhenAsked(context_tokens=SMALL)
+    await Summarizer(engine, DictStore()).summarize(parse(text), OPTIONS, only=["1"])
+    assert len(engine.requests) == 1
+    assert PROSE * 10 in prompted(engine.requests[0])
 
 
 async def test_requests_under_way_are_bounded() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from collections.abc import Sequence
 
 import pytest
 
@@ -21,6 +22,7 @@ from qsum_lsp.summaries import (
     ProgressEvent,
     SectionDone,
     SectionStarted,
+    SectionSummary,
     SectionText,
     Summarizer,
     SummaryOptions,
@@ -74,6 +76,39 @@ async def test_twice_ungrounded_is_replaced_by_a_sentence_and_kept() -> None:
     assert again.cached
     assert (again.text, again.source, again.note) == (summary.text, summary.source, summary.note)
     assert len(engine.requests) == 2
+
+
+QUOTED = "Backup retention keeps seven daily copies and deletes older copies every night."
+REPORT = [
+    "You will find below what we learned when disks failed in March.",
+    "Operators replaced them within a day, and other machines copied what was missing.",
+    "Nobody noticed anything, because reads went elsewhere meanwhile.",
+    "Two of the machines had older firmware, which made the repair slower than planned.",
+    "We now order spare parts every quarter and keep them in the same building.",
+    "The on-call team writes a short report after each such event.",
+]
+BEGINNING = "\n\n".join(" ".join(REPORT[number:] + REPORT[:number]) for number in range(4))
+
+
+async def test_a_page_is_not_told_in_a_sentence_that_it_holds_no_longer() -> None:
+    engine = ScriptedEngine(lambda _: "Settings are read 17 times.")
+    summarizer = Summarizer(engine, DictStore())
+
+    async def page(end: str) -> SectionSummary:
+        document = parse(f"# Backup retention\n\n{BEGINNING}\n\n{end}")
+        found = await summarizer.summarize(document, SummaryOptions(), only={PAGE})
+        assert summarizer.lookup(document, SummaryOptions(), only={PAGE}).summaries[PAGE].cached
+        return found.summaries[PAGE]
+
+    first = await page(QUOTED)
+    assert (first.text, first.source) == (QUOTED, "extractive")
+    requests = len(engine.requests)
+    assert (await page(QUOTED)).cached
+    assert len(engine.requests) == requests
+    # the prompt of a page does not show this edit
+    second = await page("Nothing is kept for longer than that.")
+    assert second.text in BEGINNING
+    assert engine.requests[-1].messages == engine.requests[requests - 1].messages
 
 
 @pytest.mark.parametrize("garbage", ["", "   ", "\x00\x07", "![](x.png)", "<br>", "Alpha " * 400])
@@ -133,6 +168,28 @@ async def test_a_failing_engine_leaves_a_sentence_that_is_not_kept() -> None:
     assert len(engine.requests) == 2
     engine.answer = first_words
     assert (await one(engine, store)).source == "model"
+
+
+class FailsToCount(ScriptedEngine):
+    """Loses its process while it counts, ``failures`` times."""
+
+    def __init__(self, failures: int) -> None:
+        super().__init__(context_tokens=640)
+        self.failures = failures
+
+    async def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        self.failures -= 1
+        if self.failures >= 0:
+            raise EngineFailed("the model process was ended by signal 9")
+        return await super().count_tokens(texts)
+
+
+async def test_a_count_that_fails_is_repeated_once() -> None:
+    text = tree({"# Guide": PROSE * 10, "## Use": PROSE * 10})
+    summary = await summarize(text, FailsToCount(1))
+    assert all(one.source == "model" for one in summary.summaries.values())
+    with pytest.raises(EngineUnavailable, match="signal 9"):
+        await summarize(text, FailsToCount(2))
 
 
 async def test_an_engine_that_is_gone_ends_the_run_and_what_is_finished_stays() -> None:

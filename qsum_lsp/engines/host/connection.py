@@ -1,7 +1,7 @@
 """HTTP connections to one engine process."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import httpx
@@ -12,6 +12,9 @@ from qsum_lsp.engines.remote.failures import ConnectionLost, StatusError
 
 _CONNECT_SECONDS = 10.0
 _HEALTH_SECONDS = 30.0
+_MOST_CHARACTERS = (
+    512 * 1024
+)  # in one body; six times that, which JSON can make of them, is under the process's limit
 _KEEP_ALIVE_SECONDS = 20.0  # under the server's, which so never closes a connection that is being used
 
 
@@ -61,12 +64,33 @@ class Connection:
             return {"state": "stalled"} if lost.timed_out else {}
         return health if isinstance(health, dict) else {}
 
-    async def count_tokens(self, texts: list[str]) -> list[int]:
+    async def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text. Raises ConnectionLost, StatusError."""
-        answer = await self.client.post(f"{self.root}/tokenize", {"texts": texts})
-        return [int(count) for count in answer["counts"]]
+        counts = [0] * len(texts)
+        for batch in _batches(texts):
+            body = {"texts": [piece for _, piece in batch]}
+            answer = await self.client.post(f"{self.root}/tokenize", body)
+            for (index, _), count in zip(batch, answer["counts"], strict=True):
+                counts[index] += int(count)
+        return counts
 
     async def aclose(self) -> None:
         """Close what is open; nothing is reported."""
         with contextlib.suppress(Exception):
             await self.client.aclose()
+
+
+def _batches(texts: Sequence[str]) -> Iterator[list[tuple[int, str]]]:
+    """``texts`` in pieces, each with the index of its text, and as many together as one body takes."""
+    batch: list[tuple[int, str]] = []
+    room = _MOST_CHARACTERS
+    for index, text in enumerate(texts):
+        for start in range(0, len(text), _MOST_CHARACTERS):
+            piece = text[start : start + _MOST_CHARACTERS]
+            if len(piece) > room:
+                yield batch
+                batch, room = [], _MOST_CHARACTERS
+            batch.append((index, piece))
+            room -= len(piece)
+    if batch:
+        yield batch

@@ -76,7 +76,7 @@ class SharedEngine:
 
     async def count_tokens(self, texts: Sequence[str]) -> list[int]:
         async def call(connection: "Connection") -> list[int]:
-            return await connection.count_tokens(list(texts))
+            return await connection.count_tokens(texts)
 
         return await self._on_live_engine(call)
 

@@ -90,9 +90,9 @@ class ChatClient:
             seconds=asyncio.get_running_loop().time() - started,
         )
 
-    async def models(self) -> list[ServedModel]:
+    async def models(self, *, timeout_seconds: float | None = None) -> list[ServedModel]:
         """What the server serves. Raises ConnectionLost, StatusError."""
-        answer = await self.get("models")
+        answer = await self.get("models", timeout_seconds=timeout_seconds)
         entries = answer.get("data") if isinstance(answer, dict) else None
         return [
             ServedModel(
@@ -101,7 +101,7 @@ class ChatClient:
                 context_tokens=_positive(entry.get("max_model_len")),
                 raw=entry,
             )
-            for entry in entries or []
+            for entry in (entries if isinstance(entries, list) else [])
             if isinstance(entry, dict) and isinstance(entry.get("id"), str)
         ]
 
@@ -123,7 +123,9 @@ class ChatClient:
         headers: Mapping[str, str] | None,
         timeout_seconds: float | None,
     ) -> Any:
-        timeout: Any = httpx.USE_CLIENT_DEFAULT if timeout_seconds is None else timeout_seconds
+        timeout: Any = httpx.USE_CLIENT_DEFAULT
+        if timeout_seconds is not None:
+            timeout = httpx.Timeout(timeout_seconds, connect=self._http.timeout.connect)
         try:
             response = await self._http.request(method, path, json=body, headers=headers, timeout=timeout)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -148,9 +150,9 @@ class ChatClient:
                 async for event in _events(response):
                     if "error" in event:
                         raise self._error_of(event, 500, None)
-                    usage = event.get("usage") or usage
+                    usage = _usage(event) or usage
                     choices = event.get("choices") or [{}]
-                    piece = (choices[0].get("delta") or {}).get("content")
+                    piece = _text((choices[0].get("delta") or {}).get("content"))
                     finish = choices[0].get("finish_reason") or finish
                     if piece:
                         pieces.append(piece)
@@ -183,6 +185,8 @@ class ChatClient:
             parsed = json.loads(content)
         except ValueError:
             parsed = content.decode("utf-8", "replace")
+        if 300 <= status < 400 and (location := headers.get("location")):
+            parsed = f"it has moved to {location}"
         return self._error_of(parsed, status, retry_after)
 
     def _error_of(self, answer: Any, status: int, retry_after: float | None) -> StatusError:
@@ -234,10 +238,24 @@ async def _events(response: httpx.Response) -> AsyncIterator[dict[str, Any]]:
 def _whole_answer(answer: Any) -> tuple[str, Literal["stop", "length"], Mapping[str, Any]]:
     try:
         choice = answer["choices"][0]
-        text = choice["message"].get("content") or ""
-        return str(text), _finish(choice.get("finish_reason")), answer.get("usage") or {}
+        text = _text(choice["message"].get("content"))
+        return text, _finish(choice.get("finish_reason")), _usage(answer)
     except (AttributeError, IndexError, KeyError, TypeError):
         raise EngineFailed("the server's answer is not that of the OpenAI chat API") from None
+
+
+def _text(content: Any) -> str:
+    """The text of a message or of the next piece of one; a list has the thoughts of the model in parts of their own."""
+    if isinstance(content, list):
+        return "".join(part["text"] for part in content if part.get("type") == "text")
+    if not isinstance(content, str | None):
+        raise TypeError
+    return content or ""
+
+
+def _usage(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    usage = answer.get("usage")
+    return usage if isinstance(usage, dict) else {}
 
 
 def _finish(reason: str | None) -> Literal["stop", "length"]:

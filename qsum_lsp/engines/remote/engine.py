@@ -1,7 +1,9 @@
 """An engine behind any OpenAI-compatible server: vLLM, SGLang, llama-server, Ollama, a provider."""
 
 import asyncio
+import contextlib
 import hashlib
+import json
 import logging
 import os
 import re
@@ -9,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from qsum_lsp import home
 from qsum_lsp.engines.protocol import (
     Completion,
     EngineFailed,
@@ -35,9 +38,17 @@ _log = logging.getLogger(__name__)
 
 _CONNECT_SECONDS = 5.0
 _READ_SECONDS = 300.0
+_LIST_SECONDS = 20.0  # for what no model has to be asked
 _START_PARALLEL = 8
 _MOST_PARALLEL = 256
+_MOST_COUNTED = 16  # texts at a time; a long page has thousands of sentences
 _CONTEXT_WHERE_UNKNOWN = 4096
+_ADVICE = {  # by status; what no other request will fare better with either
+    **dict.fromkeys(range(300, 400), "Set `url` to its new address."),
+    402: "Check the account that the key belongs to.",
+    404: "Check `url` and `model`.",
+    **dict.fromkeys((502, 503), "Check whether the server behind it runs."),
+}
 _TAKES_TEMPLATE_OPTIONS = {"vllm", "sglang", "llamacpp"}
 
 
@@ -53,24 +64,25 @@ class RemoteEngine:
         self._key_name = settings.api_key_env
         self._model = settings.model
         self._context_setting = settings.context_tokens
-        self._context_found: int | None = None
         self._limiter = AdaptiveLimiter(start=_START_PARALLEL, most=_MOST_PARALLEL)
         self._client: ChatClient | None = None
         self._served: asyncio.Task[ServedModel | None] | None = None
         self._tokenizes = True
         self._state = EngineStatus(state="unloaded")
         self._closed = False
+        self._fingerprint = hashlib.sha256(f"{self._url}\0{self._model}".encode()).hexdigest()[:16]
+        self._context_found = _remembered_context(self._fingerprint)
 
     def __repr__(self) -> str:
         return f"RemoteEngine({self._url!r}, {self._model!r})"
 
     @property
     def identity(self) -> EngineIdentity:
-        """The server by address and model; its context as set, or as the server said once it was asked."""
+        """The server by address and model; its context as set, or as the server said when it was last asked."""
         return EngineIdentity(
             name="remote",
             model=self._model,
-            fingerprint=hashlib.sha256(f"{self._url}\0{self._model}".encode()).hexdigest()[:16],
+            fingerprint=self._fingerprint,
             context_tokens=self._context_setting or self._context_found or _CONTEXT_WHERE_UNKNOWN,
         )
 
@@ -87,11 +99,14 @@ class RemoteEngine:
     async def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """By the server's /tokenize where it has one (vLLM, llama-server), else an upper bound."""
         served = await self._server()
-        counts: list[int] = []
-        for text in texts:
-            count = await self._tokenize(text, served) if self._tokenizes else None
-            counts.append(estimate_tokens(text) if count is None else count)
-        return counts
+        places = asyncio.Semaphore(_MOST_COUNTED)
+
+        async def count(text: str) -> int:
+            async with places:
+                counted = await self._tokenize(text, served) if self._tokenizes else None
+            return estimate_tokens(text) if counted is None else counted
+
+        return await asyncio.gather(*map(count, texts))
 
     async def generate(self, request: GenerationRequest, *, on_text: OnText | None = None) -> Completion:
         """One chat completion. Raises EngineUnavailable, EngineFailed, RequestTooLong."""
@@ -144,6 +159,13 @@ class RemoteEngine:
         _log.info("%s: %s; trying again in %.1f s", self._url, what, pause)
         await asyncio.sleep(pause)
 
+    async def _pause_before_listing(self, patience: Patience, error: StatusError | ConnectionLost) -> None:
+        """As ``_pause``; a server that cannot say what it serves serves nothing."""
+        try:
+            await self._pause(patience, error)
+        except EngineFailed as failure:
+            raise self._unavailable(f"{failure}. Check `url` and the server.") from None
+
     def _note_overload(self, error: StatusError | ConnectionLost, admitted_at: float) -> None:
         if isinstance(error, StatusError):
             if error.status in {429, 503}:
@@ -172,10 +194,11 @@ class RemoteEngine:
         if error.status in {401, 403}:
             key = f"the key in {self._key_name}" if self._key_name else "a request without a key"
             return self._unavailable(f"{where} refused {key}: {message}. Check `api_key_env`.")
-        if error.status == 404:
-            if self._served is not None and self._served.done():
-                self._served = None  # its model may be another by now: the next request asks again
-            return self._unavailable(f"{where} answered: {message}. Check `url` and `model`.")
+        if error.status == 404 and self._served is not None and self._served.done():
+            self._served = None  # its model may be another by now: the next request asks again
+        advice = _ADVICE.get(402 if error.code == "insufficient_quota" else error.status)
+        if advice and error.code != "not_json":
+            return self._unavailable(f"{where} answered: {message}. {advice}")
         return EngineFailed(f"{where} answered: {message}")
 
     def _unavailable(self, message: str) -> EngineUnavailable:
@@ -200,7 +223,7 @@ class RemoteEngine:
         patience = Patience()
         while True:
             try:
-                models = await client.models()
+                models = await client.models(timeout_seconds=_LIST_SECONDS)
                 break
             except StatusError as error:
                 if error.status in {404, 405, 501}:
@@ -209,12 +232,15 @@ class RemoteEngine:
                     raise self._unavailable(
                         f"{self._url}/models is a page and not the list of a model server. Check `url`."
                     ) from None
-                await self._pause(patience, error)
+                await self._pause_before_listing(patience, error)
             except ConnectionLost as error:
-                await self._pause(patience, error)
+                await self._pause_before_listing(patience, error)
         served = self._choose(models)
         if served is not None:
-            self._context_found = served.context_tokens or await self._llama_server_context(served)
+            context = served.context_tokens or await self._llama_server_context(served)
+            if context and context != self._context_found:
+                self._context_found = context
+                _remember_context(self._fingerprint, context)
         self._state = EngineStatus(state="ready")
         return served
 
@@ -303,6 +329,23 @@ class RemoteEngine:
         if not key.isascii() or not key.isprintable():
             raise self._unavailable(f"The key in {self._key_name} holds characters that no HTTP header can.")
         return key
+
+
+def _remembered_context(fingerprint: str) -> int | None:
+    """The context that a server told some process: what fits it is planned, and looked up, before it is asked."""
+    try:
+        context = json.loads(home.server_path(fingerprint).read_text("utf-8"))["context_tokens"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return context if isinstance(context, int) and context > 0 else None
+
+
+def _remember_context(fingerprint: str, context_tokens: int) -> None:
+    """Where it cannot be kept, each process asks anew."""
+    path = home.server_path(fingerprint)
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        home.write_at_once(path, json.dumps({"context_tokens": context_tokens}))
 
 
 def _api_url(url: str | None) -> tuple[str, tuple[str, str] | None]:

@@ -9,12 +9,15 @@ from dataclasses import replace
 import pytest
 
 from qsum_lsp import home
+from qsum_lsp.document import parse
 from qsum_lsp.engines.host import shared
 from qsum_lsp.engines.host.place import EnginePlace
 from qsum_lsp.engines.protocol import EngineFailed, GenerationRequest, Message, Priority, RequestTooLong
 from qsum_lsp.errors import EngineUnavailable
+from qsum_lsp.summaries import Summarizer, SummaryOptions
 from tests.engines.host.engines import Engines
 from tests.engines.host.scripted_host import IDENTITY, client
+from tests.summaries.support import DictStore
 
 NAME = "0123456789abcdef"
 ROUNDS = int(os.environ.get("QSUM_TEST_ROUNDS", "3"))
@@ -41,6 +44,30 @@ async def test_starts_the_engine_answers_and_streams(engines: Engines) -> None:
     assert len(engines.loads()) == 1
     with pytest.raises(EngineUnavailable):
         await engine.generate(ask())
+
+
+async def test_texts_of_any_size_are_counted() -> None:
+    engine = client(NAME)
+    long = "\u4e00 \n" * 1_000_000  # 6 MB in JSON
+    short = ["a b c"] * 3
+    words = "word " * 60_000
+    assert await engine.count_tokens([*short, *[words] * 30, long, *short]) == [3] * 3 + [60_000] * 30 + [
+        1_000_000,
+        *[3] * 3,
+    ]
+    assert await engine.count_tokens([]) == []
+    await engine.aclose()
+
+
+async def test_a_page_of_many_megabytes_is_summarised() -> None:
+    engine = client(NAME)
+    words = "The server reads its settings once at start and keeps them until it stops. " * 400
+    page = "# Guide\n\n" + "\n\n".join(f"## Part {number}\n\n{words}" for number in range(160))
+    summarizer = Summarizer(engine, DictStore())
+    ids = {f"1.{number}" for number in range(1, 161)}
+    found = await summarizer.summarize(parse(page), SummaryOptions(), only=ids)
+    assert found.summaries.keys() == ids
+    await engine.aclose()
 
 
 @pytest.mark.parametrize("model", ["scripted", "bigger"])

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from qsum_lsp import home
 from qsum_lsp.engines.protocol import EngineFailed, GenerationRequest, Message, Priority, RequestTooLong
 from qsum_lsp.engines.remote import RemoteEngine, retry
 from qsum_lsp.engines.remote import engine as engine_module
@@ -35,6 +37,11 @@ def engine_for(server: OtherServer, **settings: Any) -> RemoteEngine:
 def refusal(status: int, message: str = "no", *, code: str | None = None, retry_after: str = "") -> Response:
     headers = {"Retry-After": retry_after} if retry_after else None
     return JSONResponse({"error": {"message": message, "code": code}}, status, headers=headers)
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QSUM_HOME", str(tmp_path / "home"))
 
 
 @pytest.fixture(autouse=True)
@@ -85,8 +92,18 @@ async def test_retry_after_is_honoured() -> None:
         (refusal(400, "too long", code="context_length_exceeded"), RequestTooLong, "too long"),
         (refusal(400, "maximum context length is 2048 tokens"), RequestTooLong, "2048"),
         (refusal(422, "bad field"), EngineFailed, "bad field"),
+        (refusal(500, "CUDA error"), EngineFailed, "CUDA error"),
+        (refusal(429, "out of quota", code="insufficient_quota"), EngineUnavailable, "out of quota.*account"),
+        (refusal(502, "Bad Gateway"), EngineUnavailable, "Bad Gateway.*server behind it"),
+        (refusal(402, "Insufficient Balance"), EngineUnavailable, "Insufficient Balance.*account"),
+        (
+            RedirectResponse("https://new.example/v1", 301),
+            EngineUnavailable,
+            "moved to https://new.example/v1",
+        ),
         (PlainTextResponse("<html>no</html>"), EngineFailed, "not JSON"),
         (JSONResponse({"hello": 1}), EngineFailed, "OpenAI"),
+        (JSONResponse({"choices": [{"message": {"content": {"text": "x"}}}]}), EngineFailed, "OpenAI"),
     ],
 )
 async def test_lasting_errors_say_what_to_do_and_never_the_key(
@@ -155,6 +172,35 @@ async def test_unicode_line_separators_inside_a_piece_are_text() -> None:
         await engine.aclose()
 
 
+async def test_the_thoughts_of_a_model_in_parts_of_their_own_are_no_text() -> None:
+    thought = {"type": "thinking", "thinking": [{"type": "text", "text": "Say what?"}]}
+    whole = {"message": {"content": [thought, {"type": "text", "text": "hello"}]}, "finish_reason": "stop"}
+    async with serving(OtherServer()) as server:
+        server.faults = [
+            JSONResponse({"choices": [whole], "usage": []}),
+            stream_of(
+                sse({"choices": [{"delta": {"content": [thought]}}]}),
+                sse({"choices": [{"delta": {"content": [{"type": "text", "text": "hel"}]}}]}),
+                sse({"choices": [{"delta": {"content": "lo"}, "finish_reason": "stop"}], "usage": []}),
+            ),
+        ]
+        engine = engine_for(server)
+        pieces: list[str] = []
+        assert (await engine.generate(ask())).text == "hello"
+        assert (await engine.generate(ask(), on_text=pieces.append)).text == "hello"
+        await engine.aclose()
+    assert pieces == ["hel", "lo"]
+
+
+async def test_a_list_of_models_that_is_none_names_no_model() -> None:
+    server = OtherServer()
+    server.models = 5  # type: ignore[assignment]
+    async with serving(server):
+        engine = engine_for(server)
+        assert (await engine.generate(ask())).text == "hello done"
+        await engine.aclose()
+
+
 async def test_cancelling_closes_the_stream() -> None:
     async with serving(OtherServer()) as server:
         server.seconds = 0.2
@@ -206,6 +252,44 @@ async def test_context_comes_from_the_setting_else_the_server() -> None:
         await engine.aclose()
 
 
+async def test_what_the_server_said_of_its_context_is_known_before_it_is_asked_again() -> None:
+    async with serving(OtherServer()) as server:
+        for context in (2048, 1024):
+            server.models = [{"id": "m", "max_model_len": context}]
+            engine = engine_for(server)
+            await engine.generate(ask())
+            await engine.aclose()
+            asked = len(server.headers)
+            assert engine_for(server).identity.context_tokens == context
+            assert len(server.headers) == asked
+    path = home.server_path(engine.identity.fingerprint)
+    for damaged in ("", "[]", '{"context_tokens": "many"}', '{"context_tokens": 0}'):
+        path.write_text(damaged)
+        assert engine_for(server).identity.context_tokens == 4096
+
+
+async def test_texts_are_counted_side_by_side_and_in_order() -> None:
+    met = asyncio.Barrier(8)
+    running = most = 0
+
+    async def tokenize(request: Request) -> Response:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await met.wait()  # never over, where they come one after another
+        running -= 1
+        return JSONResponse({"count": len((await request.json())["prompt"])})
+
+    server = OtherServer()
+    server.app.router.routes.append(Route("/tokenize", tokenize, methods=["POST"]))
+    async with serving(server), asyncio.timeout(60):
+        engine = engine_for(server)
+        lengths = [number % 50 for number in range(80)]
+        assert await engine.count_tokens(["x" * length for length in lengths]) == lengths
+        await engine.aclose()
+    assert most <= 16
+
+
 async def test_a_model_that_is_not_served_is_named_with_those_that_are() -> None:
     async with serving(OtherServer(models=[{"id": "a"}, {"id": "b"}])) as server:
         engine = engine_for(server, model="c")
@@ -243,6 +327,35 @@ async def test_a_page_in_place_of_the_models_is_told_at_once(monkeypatch: pytest
         )
         engine = engine_for(server)
         with pytest.raises(EngineUnavailable, match=r"page.*Check `url`"):
+            await engine.generate(ask())
+        await engine.aclose()
+
+
+@pytest.mark.parametrize("status", [400, 502])
+async def test_a_server_that_cannot_say_what_it_serves_is_unavailable(status: int) -> None:
+    server = OtherServer()
+    server.app.router.routes.insert(0, Route("/v1/models", lambda _: refusal(status, "no backend")))
+    async with serving(server):
+        engine = engine_for(server)
+        with pytest.raises(EngineUnavailable, match=r"no backend.*Check"):
+            await engine.generate(ask())
+        await engine.aclose()
+    assert not server.bodies
+
+
+async def test_a_server_that_is_silent_from_the_first_question_on_is_unavailable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def silent(_: Request) -> Response:
+        await asyncio.sleep(3600)
+        raise AssertionError
+
+    monkeypatch.setattr(engine_module, "_LIST_SECONDS", 0.05)
+    server = OtherServer()
+    server.app.router.routes.insert(0, Route("/v1/models", silent))
+    async with serving(server), asyncio.timeout(60):
+        engine = engine_for(server)
+        with pytest.raises(EngineUnavailable, match=r"broke off.*Check `url`"):
             await engine.generate(ask())
         await engine.aclose()
 
