@@ -67,6 +67,37 @@ async def test_a_cancelled_hover_leaves_the_work_to_another_that_waits(
         assert engine.script()["requests"] == 1
 
 
+async def test_a_hover_right_after_one_that_was_cancelled_has_the_summary(
+    tmp_path: Path, engine: ScriptedServer
+) -> None:
+    engine.change(seconds_per_word=0.05)
+    async with server(tmp_path, settings(engine)) as client:
+        buffer = Buffer(client, "file:///a.md", page(1))
+        first = buffer.start_hover(0)
+        await client.until(lambda: engine.script()["running"] == 1)
+        client.notify(
+            "$/cancelRequest", {"id": client.last_id}
+        )  # an editor whose pointer moves on in the heading
+        second = buffer.start_hover(0)
+        with pytest.raises(AnswerError):
+            await first
+        assert "scripted, grounded" in (await second)["contents"]["value"]
+
+
+async def test_a_hover_right_after_a_document_is_opened_again_has_the_summary(
+    tmp_path: Path, engine: ScriptedServer
+) -> None:
+    engine.change(seconds_per_word=0.05)
+    async with server(tmp_path, settings(engine)) as client:
+        buffer = Buffer(client, "file:///a.md", page(1))
+        before = buffer.start_hover(0)
+        await client.until(lambda: engine.script()["running"] == 1)
+        buffer.close()
+        after = Buffer(client, "file:///a.md", page(1)).start_hover(0)
+        assert "No summary" in (await before)["contents"]["value"]
+        assert "scripted, grounded" in (await after)["contents"]["value"]
+
+
 async def test_a_thousand_cancelled_hovers_leave_nothing(tmp_path: Path, engine: ScriptedServer) -> None:
     engine.change(seconds_per_word=5)
     async with server(tmp_path, settings(engine)) as client:
