@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
 from qsum_lsp.document import Document, LineTable, Section, parse
+from qsum_lsp.document.page_title import page_title
 from qsum_lsp.document.reparse import reparse
 from qsum_lsp.errors import FileError
 from qsum_lsp.files import PAGE_SUFFIXES, read_text
@@ -40,6 +41,11 @@ class Snapshot:
     def document(self) -> Document:
         """The sections of the text."""
         return parse(self.text)
+
+    @cached_property
+    def title(self) -> str:
+        """The title of the page, which the summaries of its sections depend on."""
+        return page_title(self.document)
 
     @property
     def is_parsed(self) -> bool:
