@@ -181,6 +181,10 @@ class QsumServer(LanguageServer):
         self.failure = ""
         for summary in summaries:
             self.known.keep(snapshot, settings, summary)
+        self.more_is_known(snapshot)
+
+    def more_is_known(self, snapshot: "Snapshot") -> None:
+        """Let the client know that more is known of a document's summaries."""
         self._changed.add(snapshot.uri)
         self.lens_refresh.want()
 
