@@ -181,7 +181,7 @@ async def _prepare(ls: QsumServer, snapshot: Snapshot) -> None:
     except QsumError as error:
         _log.warning("%s", error)
     else:
-        ls.more_is_known(snapshot)
+        ls.look_again(snapshot)
 
 
 def _publish_soon(ls: QsumServer, uri: str) -> None:

@@ -181,10 +181,10 @@ class QsumServer(LanguageServer):
         self.failure = ""
         for summary in summaries:
             self.known.keep(snapshot, settings, summary)
-        self.more_is_known(snapshot)
+        self.look_again(snapshot)
 
-    def more_is_known(self, snapshot: "Snapshot") -> None:
-        """Let the client know that more is known of a document's summaries."""
+    def look_again(self, snapshot: "Snapshot") -> None:
+        """Let the client know that what is shown of a document's summaries has changed."""
         self._changed.add(snapshot.uri)
         self.lens_refresh.want()
 
@@ -230,6 +230,8 @@ class QsumServer(LanguageServer):
         except QsumError as error:
             self.failed(error)
             raise
+        finally:
+            self.look_again(snapshot)  # what says that the summary is being made holds no more
         summary = result.summaries[section_id]
         self.arrived(snapshot, settings, summary)
         return summary

@@ -67,6 +67,36 @@ async def test_a_cancelled_hover_leaves_the_work_to_another_that_waits(
         assert engine.script()["requests"] == 1
 
 
+@pytest.mark.parametrize("end", ["cancelled", "failed"])
+async def test_a_summary_that_is_not_made_any_more_is_not_shown_as_under_way(
+    tmp_path: Path, engine: ScriptedServer, end: str
+) -> None:
+    engine.change(seconds_per_word=5, slots=1)
+    async with server(tmp_path, settings(engine), summaryNotifications=True) as client:
+        buffer = Buffer(client, "file:///a.md", page(2))
+
+        async def running() -> list[bool]:
+            outline = await client.ask("qsum/outline", {"textDocument": buffer.id})
+            return [section["running"] for section in outline["sections"]]
+
+        first, cancelled = buffer.start_hover(0), client.last_id
+        await client.until(lambda: engine.script()["running"] == 1)
+        await running()
+        await client.until(lambda: client.of("qsum/summariesChanged"))
+        assert await running() == [True, False]
+        before = len(client.of("qsum/summariesChanged"))
+        if end == "cancelled":
+            client.notify("$/cancelRequest", {"id": cancelled})
+            with pytest.raises(AnswerError):
+                await first
+        else:
+            engine.__exit__()
+            assert "No summary" in (await first)["contents"]["value"]
+        await client.until(lambda: client.of("qsum/summariesChanged")[before:])
+        assert await running() == [False, False]
+        assert (await buffer.lens_titles())[0] == "Summarize"
+
+
 async def test_a_hover_right_after_one_that_was_cancelled_has_the_summary(
     tmp_path: Path, engine: ScriptedServer
 ) -> None:
