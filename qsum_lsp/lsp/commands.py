@@ -83,7 +83,7 @@ async def insert_summary(ls: QsumServer, params: types.ExecuteCommandParams) -> 
 
 
 async def clear_cache(ls: QsumServer, params: types.ExecuteCommandParams) -> Answer:  # noqa: ARG001
-    """``()``: forget all summaries, also those of other programs that use the cache."""
+    """``()``: forget all summaries, in memory and in the store that other programs use too."""
     try:
         await ls.backend.clear()
     except QsumError as error:
