@@ -6,7 +6,7 @@ LABEL = "**Summary:**"
 """What such a quote begins with."""
 
 _INSERTED = re.compile(
-    rf"(?:[ \t]*(?:\r\n?|\n))*(?P<quote> {{0,3}}>[ \t]?{re.escape(LABEL)}[^\r\n]*(?:(?:\r\n?|\n) {{0,3}}>[^\r\n]*)*)"
+    rf"(?>(?:[ \t]*+(?:\r\n?+|\n))*)(?P<quote> {{0,3}}>[ \t]?{re.escape(LABEL)}[^\r\n]*(?:(?:\r\n?|\n) {{0,3}}>[^\r\n]*)*)"
 )
 
 

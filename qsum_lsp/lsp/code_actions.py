@@ -113,7 +113,7 @@ def _offers(
                 has_edit=True,
             )
         )
-    if ls.known.stale(snapshot) or page.state == "stale":
+    if ls.has_stale(snapshot) or page.state == "stale":
         offers.append(
             _Offer(
                 title="Refresh stale summaries",

@@ -53,13 +53,13 @@ async def summarize_document(ls: QsumServer, params: types.ExecuteCommandParams)
 
 
 async def refresh_summaries(ls: QsumServer, params: types.ExecuteCommandParams) -> Answer:
-    """``(uri)``: new summaries of the sections that changed since theirs were made, and of the front matter."""
+    """``(uri)``: new summaries where the last ones do not hold any more, and of the front matter."""
     uri = _uri(params)
     snapshot = ls.documents.get(uri)
     if snapshot is None:
         return _said(ls, writing.UNREADABLE)
     answer: Answer = {"uri": uri, "done": 0, "message": ""}
-    if ls.known.stale(snapshot):
+    if ls.stale(snapshot):
         answer = await _run(ls, params, only_stale=True)
     snapshot = ls.documents.latest(snapshot)
     if snapshot is None:
@@ -83,7 +83,7 @@ async def insert_summary(ls: QsumServer, params: types.ExecuteCommandParams) -> 
 
 
 async def clear_cache(ls: QsumServer, params: types.ExecuteCommandParams) -> Answer:  # noqa: ARG001
-    """``()``: forget all summaries, also those of other programs that use the cache."""
+    """``()``: forget all summaries, in memory and in the store that other programs use too."""
     try:
         await ls.backend.clear()
     except QsumError as error:
@@ -123,7 +123,7 @@ async def _run(ls: QsumServer, params: types.ExecuteCommandParams, *, only_stale
             return _said(ls, str(error))
     if result is None:
         return {"uri": uri, "done": 0, "message": writing.GIVEN_UP}
-    ls.arrived(run.snapshot, *result.summaries.values())
+    ls.arrived(run.snapshot, run.settings, *result.summaries.values())
     page = result.summaries.get(PAGE)
     return {
         "uri": uri,

@@ -1,6 +1,7 @@
 """Settings for documents: the editor's own, then the files; a wrong one is said once and left out."""
 
 import logging
+import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,7 +10,7 @@ from urllib.parse import unquote
 
 from qsum_lsp.errors import QsumError, UsageError
 from qsum_lsp.lsp.uris import file_path
-from qsum_lsp.settings import NAMES, Settings, check_setting, load_settings
+from qsum_lsp.settings import NAMES, FolderSettings, Settings, check_setting, load_settings
 
 _log = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ class Configuration:
         self._by_folder: dict[str, dict[str, Any]] = {}
         self._folders: list[str] = []
         self.reads_files = True
-        self._lately: dict[str, tuple[float, Settings]] = {}
+        self._lately: dict[str, tuple[float, FolderSettings]] = {}
 
     def start(self, values: object, folders: list[str], *, reads_files: bool) -> None:
         """Take in what the client sends with its first request."""
@@ -70,7 +71,20 @@ class Configuration:
         self._lately.clear()
 
     def settings_for(self, uri: str) -> Settings:
-        """The settings of a document. Never raises: what is wrong is said, and the default is used.
+        """The settings of a document. Never raises: what is wrong is said, and the default is used."""
+        return self._settings_for(uri).values
+
+    def is_excluded(self, uri: str) -> bool:
+        """Whether the settings leave a document out of what is done with whole folders."""
+        settings, path = self._settings_for(uri), file_path(uri)
+        if path is None or not settings.values.exclude:
+            return False
+        from qsum_lsp.files.walk import is_excluded  # pathspec, which few need
+
+        return is_excluded(path, settings)
+
+    def _settings_for(self, uri: str) -> FolderSettings:
+        """As ``settings_for``, with the folder that patterns are relative to.
 
         The files are looked at once a second at most: a hover asks three times, and each look is two dozen system calls.
         """
@@ -83,21 +97,21 @@ class Configuration:
             self._lately[uri] = now + _KEPT_SECONDS, settings
         return settings
 
-    def _find_settings(self, uri: str) -> Settings:
+    def _find_settings(self, uri: str) -> FolderSettings:
         folder = self._folder_of(uri)
         overrides = self._by_folder.get(folder, self._by_folder.get("", self._initial))
         path = file_path(uri)
         place = path.parent if path else file_path(folder)
-        if place is None or not self.reads_files:
-            return Settings(**overrides)
-        return self._load(place, overrides)
-
-    def _load(self, folder: Path, overrides: Mapping[str, Any]) -> Settings:
-        try:
-            return load_settings(folder, overrides, on_wrong=self._leave_out).values
-        except QsumError as error:
-            self._say_once(str(error))
-            return Settings(**overrides)
+        if place is not None and self.reads_files:
+            try:
+                found = load_settings(place, overrides, on_wrong=self._leave_out)
+            except QsumError as error:
+                self._say_once(str(error))
+            else:
+                if found.files:
+                    return found
+        root = file_path(folder) or place or Path()
+        return FolderSettings(values=Settings(**overrides), root=Path(os.path.realpath(root)))
 
     def _folder_of(self, uri: str) -> str:
         document = unquote(uri)

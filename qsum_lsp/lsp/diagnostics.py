@@ -52,7 +52,7 @@ def hint_code(page: PageSummary) -> str | None:
 async def _hints(ls: QsumServer, snapshot: Snapshot) -> list[types.Diagnostic]:
     page = await ls.pages.look(snapshot, ls.settings(snapshot.uri))
     code = hint_code(page)
-    if code is None:
+    if code is None or ls.configuration.is_excluded(snapshot.uri):
         return []
     return [
         types.Diagnostic(

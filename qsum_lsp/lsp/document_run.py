@@ -18,7 +18,7 @@ _OVERLAP_SECONDS = 0.5
 class DocumentRun:
     """One run over a document. After an edit and a pause it goes on with the new text; what is done is done.
 
-    With ``only_stale`` it is for the sections that changed since their summaries were made.
+    With ``only_stale`` it is for the sections whose last summaries do not hold any more.
     """
 
     def __init__(self, ls: QsumServer, snapshot: Snapshot, progress: Reporter, *, only_stale: bool) -> None:
@@ -27,9 +27,10 @@ class DocumentRun:
         self._found_stale: set[SectionName] = set()
         self._progress = progress
         self.snapshot = snapshot
+        self.settings = ls.settings(snapshot.uri)
 
     async def complete(self) -> DocumentSummary:
-        """The summaries of ``snapshot``, which is the latest text. Raises QsumError."""
+        """The summaries of ``snapshot``, which is the latest text, under ``settings``. Raises QsumError."""
         uri = self.snapshot.uri
         running = self._start()
         leaving: set[asyncio.Task[DocumentSummary]] = set()
@@ -56,7 +57,7 @@ class DocumentRun:
     def _start(self) -> "asyncio.Task[DocumentSummary]":
         """The run over the present text, what is in view first."""
         ls, snapshot = self._ls, self.snapshot
-        settings = ls.settings(snapshot.uri)
+        settings = self.settings = ls.settings(snapshot.uri)
         only = self._stale() if self._only_stale else None
         seen = [
             section_id
@@ -66,7 +67,7 @@ class DocumentRun:
 
         def heard(event: ProgressEvent) -> None:
             if isinstance(event, SectionDone):
-                ls.arrived(snapshot, event.summary)
+                ls.arrived(snapshot, settings, event.summary)
                 section = snapshot.section(event.summary.section_id)
                 title = plain(section.title) if section else snapshot.name
                 self._progress.report(
@@ -85,7 +86,7 @@ class DocumentRun:
     def _stale(self) -> list[str]:
         """The ids in the present text, where an edit may have shifted them, of all that the run has found stale."""
         names = self.snapshot.names
-        self._found_stale.update(names[section_id] for section_id in self._ls.known.stale(self.snapshot))
+        self._found_stale.update(names[section_id] for section_id in self._ls.stale(self.snapshot))
         return [section_id for section_id, name in names.items() if name in self._found_stale]
 
 

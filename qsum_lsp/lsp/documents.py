@@ -8,6 +8,8 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
 from qsum_lsp.document import Document, LineTable, Section, parse
+from qsum_lsp.document.front_matter import BYTE_ORDER_MARK
+from qsum_lsp.document.page_title import page_title
 from qsum_lsp.document.reparse import reparse
 from qsum_lsp.errors import FileError
 from qsum_lsp.files import PAGE_SUFFIXES, read_text
@@ -40,6 +42,11 @@ class Snapshot:
     def document(self) -> Document:
         """The sections of the text."""
         return parse(self.text)
+
+    @cached_property
+    def title(self) -> str:
+        """The title of the page, which the summaries of its sections depend on."""
+        return page_title(self.document)
 
     @property
     def is_parsed(self) -> bool:
@@ -163,9 +170,11 @@ class OpenDocuments:
         if path is None or not _has_suffix(uri):
             return None
         try:
-            return Snapshot(uri, None, "markdown", read_text(path))
+            text = read_text(path)
         except FileError:
             return None
+        # an editor has no character for the mark, and counts columns without it
+        return Snapshot(uri, None, "markdown", text.removeprefix(BYTE_ORDER_MARK))
 
     def latest(self, snapshot: Snapshot) -> Snapshot | None:
         """The document as it is by now; None where it was a buffer that is closed, or a file that is gone."""

@@ -4,6 +4,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from qsum_lsp.lsp.documents import SectionName, Snapshot
+from qsum_lsp.settings import Settings
 from qsum_lsp.summaries import SectionSummary
 
 _MOST_DOCUMENTS = 100
@@ -11,10 +12,12 @@ _MOST_DOCUMENTS = 100
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The last summary of a section and the text it was made from."""
+    """The last summary of a section and what it was made from: the text, the page's title, the settings."""
 
     summary: SectionSummary
     text_hash: int
+    title: str
+    settings: Settings
 
 
 class KnownSummaries:
@@ -26,11 +29,12 @@ class KnownSummaries:
     def __init__(self) -> None:
         self._by_uri: OrderedDict[str, dict[SectionName, Known]] = OrderedDict()
 
-    def keep(self, snapshot: Snapshot, summary: SectionSummary) -> None:
-        """Remember a summary that holds for ``snapshot``."""
+    def keep(self, snapshot: Snapshot, settings: Settings, summary: SectionSummary) -> None:
+        """Remember a summary that holds for ``snapshot`` under ``settings``."""
         name = snapshot.names.get(summary.section_id)
         if name is not None:
-            known = Known(summary, hash(snapshot.text_of(summary.section_id)))
+            text_hash = hash(snapshot.text_of(summary.section_id))
+            known = Known(summary, text_hash, snapshot.title, settings)
             self._by_uri.setdefault(snapshot.uri, {})[name] = known
             self._by_uri.move_to_end(snapshot.uri)
             if len(self._by_uri) > _MOST_DOCUMENTS:
@@ -42,15 +46,20 @@ class KnownSummaries:
         known = self._by_uri.get(snapshot.uri, {}).get(name) if name is not None else None
         return known.summary if known else None
 
-    def stale(self, snapshot: Snapshot) -> list[str]:
-        """The ids of the sections that had a summary and changed since."""
+    def changed(self, snapshot: Snapshot, settings: Settings) -> list[str]:
+        """The ids of the sections whose last summary was made from something else; it may hold all the same."""
         by_name = self._by_uri.get(snapshot.uri)
         if not by_name:
             return []
         return [
             section_id
             for section_id, name in snapshot.names.items()
-            if (known := by_name.get(name)) and known.text_hash != hash(snapshot.text_of(section_id))
+            if (known := by_name.get(name))
+            and (
+                known.text_hash != hash(snapshot.text_of(section_id))
+                or known.title != snapshot.title
+                or known.settings != settings
+            )
         ]
 
     def rename(self, old_uri: str, new_uri: str) -> None:

@@ -172,10 +172,16 @@ def _look_again(ls: QsumServer) -> None:
 
 
 async def _prepare(ls: QsumServer, snapshot: Snapshot) -> None:
+    """Find out which summaries of a document the store has; lenses that were asked for before knew of none."""
+    settings = ls.settings(snapshot.uri)
+    if ls.backend.identity(settings) is not None:
+        return
     try:
-        await ls.backend.prepare(ls.settings(snapshot.uri))
+        await ls.backend.prepare(settings)
     except QsumError as error:
         _log.warning("%s", error)
+    else:
+        ls.look_again(snapshot)
 
 
 def _publish_soon(ls: QsumServer, uri: str) -> None:

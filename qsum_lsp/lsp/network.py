@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pygls.io_ import run_websocket
 
 from qsum_lsp.lsp.server import QsumServer
-from qsum_lsp.lsp.stdio import BUFFER_BYTES, answer_messages
+from qsum_lsp.lsp.stdio import BUFFER_BYTES, WebRequest, answer_messages
 
 if TYPE_CHECKING:  # only ``--ws`` needs it
     from websockets.asyncio.server import ServerConnection
@@ -50,6 +50,15 @@ class _OnlyClient:
             _log.warning("refused a second connection: one client is served at a time")
         return was_here
 
+    def was_none(self) -> None:
+        """Who connected is no client; the next one may be."""
+        self._is_here = False
+
+    def leave(self) -> None:
+        """The connection ends, and with the client's the server."""
+        if self._is_here:
+            self.has_left.set()
+
 
 async def _serve_tcp(server: QsumServer, host: str, port: int) -> None:
     client = _OnlyClient()
@@ -61,8 +70,11 @@ async def _serve_tcp(server: QsumServer, host: str, port: int) -> None:
             server.protocol.set_writer(writer)
             try:
                 await answer_messages(server, reader)
+            except WebRequest:
+                _log.warning("refused a request over HTTP")
+                client.was_none()
             finally:
-                client.has_left.set()
+                client.leave()
         finally:
             writer.close()
 
@@ -84,7 +96,7 @@ async def _serve_websocket(server: QsumServer, host: str, port: int) -> None:
                 websocket, threading.Event(), server.protocol, _log, error_handler=server.report_server_error
             )
         finally:
-            client.has_left.set()
+            client.leave()
 
     async with serve(connected, host, port, process_request=_refusal):
         await client.has_left.wait()

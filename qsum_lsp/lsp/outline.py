@@ -5,7 +5,6 @@ from typing import Any
 
 from pygls.exceptions import JsonRpcInvalidParams
 
-from qsum_lsp.document.page_title import page_title
 from qsum_lsp.errors import QsumError
 from qsum_lsp.lsp.documents import Snapshot
 from qsum_lsp.lsp.protocol import PlainJson
@@ -20,7 +19,7 @@ async def outline(ls: QsumServer, params: Any) -> PlainJson:
         if snapshot is None:
             return PlainJson.of(None)
         try:
-            found = await ls.backend.lookup_all(snapshot, ls.settings(snapshot.uri))
+            found = await ls.look_up_all(snapshot)
             message = ""
         except QsumError as error:
             found, message = {}, str(error)
@@ -46,7 +45,7 @@ async def outline(ls: QsumServer, params: Any) -> PlainJson:
             {
                 "uri": snapshot.uri,
                 "version": snapshot.version,
-                "title": page_title(snapshot.document),
+                "title": snapshot.title,
                 "message": message,
                 "page": {"running": PAGE in running, **_known(ls, snapshot, PAGE, found)},
                 "sections": sections,
@@ -72,7 +71,6 @@ def _known(
 ) -> dict[str, Any]:
     summary = found.get(section_id)
     if summary is not None:
-        ls.known.keep(snapshot, summary)
         return {"state": "fresh", **summary_fields(summary)}
     last = ls.known.last(snapshot, section_id)
     return {"state": "stale" if last else "missing", **summary_fields(last)}

@@ -16,16 +16,20 @@ class Refresh:
     def __init__(self, ask: Callable[[], Awaitable[object]]) -> None:
         self._ask = ask
         self._wanted = False
+        self._is_closed = False
         self._task: asyncio.Task[None] | None = None
 
     def want(self) -> None:
         """Ask the client soon."""
         self._wanted = True
+        if self._is_closed:
+            return
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._run())
 
     def cancel(self) -> None:
-        """Ask no more."""
+        """Ask no more, also where what ends now wants it."""
+        self._is_closed = True
         if self._task is not None:
             self._task.cancel()
 

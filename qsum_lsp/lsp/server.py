@@ -145,16 +145,46 @@ class QsumServer(LanguageServer):
 
     def look_up(self, snapshot: "Snapshot", section_id: str) -> "SectionSummary | None":
         """The summary that the store has of a section as it is now."""
-        found = self.backend.lookup(snapshot, self.settings(snapshot.uri), (section_id,)).get(section_id)
+        settings = self.settings(snapshot.uri)
+        found = self.backend.lookup(snapshot, settings, (section_id,)).get(section_id)
         if found is not None:
-            self.known.keep(snapshot, found)
+            self.known.keep(snapshot, settings, found)
         return found
 
-    def arrived(self, snapshot: "Snapshot", *summaries: "SectionSummary") -> None:
+    async def look_up_all(self, snapshot: "Snapshot") -> dict[str, "SectionSummary"]:
+        """The summaries that the store has of the page and its sections as they are now. Raises QsumError."""
+        settings = self.settings(snapshot.uri)
+        found = await self.backend.lookup_all(snapshot, settings)
+        for summary in found.values():
+            self.known.keep(snapshot, settings, summary)
+        return found
+
+    def stale(self, snapshot: "Snapshot") -> list[str]:
+        """The ids of the sections whose last summary does not hold any more, as the outline has it."""
+        settings = self.settings(snapshot.uri)
+        changed = self.known.changed(snapshot, settings)
+        found = self.backend.lookup(snapshot, settings, changed) if changed else {}
+        for summary in found.values():
+            self.known.keep(snapshot, settings, summary)
+        return [section_id for section_id in changed if section_id not in found]
+
+    def has_stale(self, snapshot: "Snapshot") -> bool:
+        """Whether ``stale`` would find any. The shortest is looked at first: an edited section, not what it is in."""
+        changed = self.known.changed(snapshot, self.settings(snapshot.uri))
+        shortest = min(changed, key=lambda section_id: len(snapshot.text_of(section_id)), default=None)
+        return shortest is not None and (
+            self.look_up(snapshot, shortest) is None or bool(self.stale(snapshot))
+        )
+
+    def arrived(self, snapshot: "Snapshot", settings: Settings, *summaries: "SectionSummary") -> None:
         """New summaries are there: remember them and let the client know."""
         self.failure = ""
         for summary in summaries:
-            self.known.keep(snapshot, summary)
+            self.known.keep(snapshot, settings, summary)
+        self.look_again(snapshot)
+
+    def look_again(self, snapshot: "Snapshot") -> None:
+        """Let the client know that what is shown of a document's summaries has changed."""
         self._changed.add(snapshot.uri)
         self.lens_refresh.want()
 
@@ -200,8 +230,10 @@ class QsumServer(LanguageServer):
         except QsumError as error:
             self.failed(error)
             raise
+        finally:
+            self.look_again(snapshot)  # what says that the summary is being made holds no more
         summary = result.summaries[section_id]
-        self.arrived(snapshot, summary)
+        self.arrived(snapshot, settings, summary)
         return summary
 
     async def _with_progress(self, title: str, run: "Callable[[Report], Awaitable[None]]") -> None:

@@ -46,12 +46,18 @@ async def _serve(server: QsumServer) -> None:
     server.protocol.set_writer(StdoutWriter(sys.stdout.buffer))
     try:
         await answer_messages(server, reader)
+    except WebRequest:
+        _log.warning("refused a request over HTTP")
     finally:
         transport.close()
 
 
+class WebRequest(Exception):
+    """Who sends a request over HTTP is no client."""
+
+
 async def answer_messages(server: QsumServer, reader: asyncio.StreamReader) -> None:
-    """Let the server take in all messages until the client leaves."""
+    """Let the server take in all messages until the client leaves. Raises WebRequest."""
     with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):  # in the middle of a message
         while (body := await _next_body(reader)) is not None:
             try:
@@ -61,7 +67,7 @@ async def answer_messages(server: QsumServer, reader: asyncio.StreamReader) -> N
 
 
 async def _next_body(reader: asyncio.StreamReader) -> bytes | None:
-    """The next message (LSP 3.17, Base Protocol); None at the end of the input."""
+    """The next message (LSP 3.17, Base Protocol); None at the end of the input. Raises WebRequest."""
     length = 0
     while header := await reader.readline():
         if found := _LENGTH.fullmatch(header):
@@ -69,8 +75,7 @@ async def _next_body(reader: asyncio.StreamReader) -> bytes | None:
         elif length and not header.strip():
             return await reader.readexactly(length)
         elif _WEB_REQUEST.fullmatch(header):
-            _log.warning("refused a request over HTTP")
-            return None
+            raise WebRequest
     return None
 
 

@@ -80,6 +80,8 @@ class WorkInProgress:
         text = snapshot.text_of(section_id)
         key = (snapshot.uri, section_id, text)
         work = self._sections.get(key)
+        if work is not None and work.task.cancelling():
+            work = None  # given up just now, which takes a few turns of the loop
         if work is None or work.priority > priority:
             before, work = work, SectionWork(snapshot, section_id, text, priority)
             work.is_wanted_later = before is not None and before.is_wanted_later

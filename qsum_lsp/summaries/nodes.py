@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from qsum_lsp.document import Document, Section
+from qsum_lsp.document.inserted_summary import without_inserted_summary
 from qsum_lsp.document.page_title import page_title
 from qsum_lsp.summaries.keys import digest
 from qsum_lsp.summaries.values import PAGE
@@ -16,7 +17,7 @@ class Node:
     """A section or the page. All text is normalised Markdown.
 
     ``headings`` is the path of titles that the prompt shows; ``heading`` the heading's own Markdown; ``own``
-    what no child covers. ``content_digest`` stands for own text and children, ``content_size`` is their size
+    what no child covers, but for a summary that was inserted below the heading. ``content_digest`` stands for own text and children, ``content_size`` is their size
     in UTF-8 bytes; the heading counts for the parent alone.
     """
 
@@ -137,7 +138,8 @@ def _build(document: Document, section: Section, path: tuple[str, ...]) -> Node:
     title = _short(section.title)
     headings = _headings(path, title)
     children = tuple(_build(document, child, headings) for child in section.children)
-    own = normalize(document.own_text_of(section))
+    own = document.own_text_of(section)
+    own = normalize(without_inserted_summary(own) if section.level else own)
     measure = _measure(own, children)
     return Node(
         id=section.id,

@@ -67,6 +67,67 @@ async def test_a_cancelled_hover_leaves_the_work_to_another_that_waits(
         assert engine.script()["requests"] == 1
 
 
+@pytest.mark.parametrize("end", ["cancelled", "failed"])
+async def test_a_summary_that_is_not_made_any_more_is_not_shown_as_under_way(
+    tmp_path: Path, engine: ScriptedServer, end: str
+) -> None:
+    engine.change(seconds_per_word=5, slots=1)
+    async with server(tmp_path, settings(engine), summaryNotifications=True) as client:
+        buffer = Buffer(client, "file:///a.md", page(2))
+
+        async def running() -> list[bool]:
+            outline = await client.ask("qsum/outline", {"textDocument": buffer.id})
+            return [section["running"] for section in outline["sections"]]
+
+        first, cancelled = buffer.start_hover(0), client.last_id
+        await client.until(lambda: engine.script()["running"] == 1)
+        await running()
+        await client.until(lambda: client.of("qsum/summariesChanged"))
+        assert await running() == [True, False]
+        before = len(client.of("qsum/summariesChanged"))
+        if end == "cancelled":
+            client.notify("$/cancelRequest", {"id": cancelled})
+            with pytest.raises(AnswerError):
+                await first
+        else:
+            engine.__exit__()
+            assert "No summary" in (await first)["contents"]["value"]
+        await client.until(lambda: client.of("qsum/summariesChanged")[before:])
+        assert await running() == [False, False]
+        assert (await buffer.lens_titles())[0] == "Summarize"
+
+
+async def test_a_hover_right_after_one_that_was_cancelled_has_the_summary(
+    tmp_path: Path, engine: ScriptedServer
+) -> None:
+    engine.change(seconds_per_word=0.05)
+    async with server(tmp_path, settings(engine)) as client:
+        buffer = Buffer(client, "file:///a.md", page(1))
+        first = buffer.start_hover(0)
+        await client.until(lambda: engine.script()["running"] == 1)
+        client.notify(
+            "$/cancelRequest", {"id": client.last_id}
+        )  # an editor whose pointer moves on in the heading
+        second = buffer.start_hover(0)
+        with pytest.raises(AnswerError):
+            await first
+        assert "scripted, grounded" in (await second)["contents"]["value"]
+
+
+async def test_a_hover_right_after_a_document_is_opened_again_has_the_summary(
+    tmp_path: Path, engine: ScriptedServer
+) -> None:
+    engine.change(seconds_per_word=0.05)
+    async with server(tmp_path, settings(engine)) as client:
+        buffer = Buffer(client, "file:///a.md", page(1))
+        before = buffer.start_hover(0)
+        await client.until(lambda: engine.script()["running"] == 1)
+        buffer.close()
+        after = Buffer(client, "file:///a.md", page(1)).start_hover(0)
+        assert "No summary" in (await before)["contents"]["value"]
+        assert "scripted, grounded" in (await after)["contents"]["value"]
+
+
 async def test_a_thousand_cancelled_hovers_leave_nothing(tmp_path: Path, engine: ScriptedServer) -> None:
     engine.change(seconds_per_word=5)
     async with server(tmp_path, settings(engine)) as client:

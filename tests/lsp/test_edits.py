@@ -96,6 +96,34 @@ async def test_a_second_run_replaces_the_summary_that_the_first_wrote(
         assert len(lines) == len(first.splitlines())
 
 
+async def test_an_inserted_summary_leaves_all_summaries_as_they_are(
+    tmp_path: Path, engine: ScriptedServer
+) -> None:
+    async with server(tmp_path, engine.settings()) as client:
+        buffer = Buffer(client, "file:///a.md", f"# Guide\n\n{PROSE}\n\n#{TEXT}")
+        await client.command("qsum.summarizeDocument", buffer.uri)
+        requests = engine.script()["requests"]
+        resolved = await client.ask("codeAction/resolve", (await buffer.actions(4))[INSERT])
+        buffer.change(applied(buffer.text, only_edit(resolved["edit"], buffer.version)))
+        assert buffer.text.count("> **Summary:** ") == 1
+        outline = await client.ask("qsum/outline", {"textDocument": buffer.id})
+        assert {section["state"] for section in (outline["page"], *outline["sections"])} == {"fresh"}
+        assert "cached" in await buffer.hover(4)
+        assert engine.script()["requests"] == requests
+
+
+async def test_an_edit_of_a_file_that_is_not_open_does_not_count_its_byte_order_mark(
+    tmp_path: Path, engine: ScriptedServer
+) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(TEXT, encoding="utf-8-sig")
+    async with server(tmp_path / "home", engine.settings()) as client:
+        client.answers["workspace/applyEdit"] = lambda _: {"applied": True}
+        assert (await client.command("qsum.updateFrontMatter", page.as_uri()))["applied"]
+        (change,) = client.of("workspace/applyEdit")[0]["edit"]["documentChanges"]
+        assert applied(TEXT, change["edits"][0]).startswith("---\nsummary:")
+
+
 async def test_a_client_without_code_actions_is_asked_to_apply_and_may_refuse(
     tmp_path: Path, engine: ScriptedServer
 ) -> None:

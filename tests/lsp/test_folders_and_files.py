@@ -64,6 +64,23 @@ async def test_each_folder_has_its_own_settings(tmp_path: Path, engine: Scripted
         await until_hover_says(client, later / "page.md", "extractive: a sentence of the text")
 
 
+async def test_lenses_are_asked_for_again_once_the_store_can_be_asked(
+    tmp_path: Path, engine: ScriptedServer
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / ".qsum.toml").write_text("min_words = 20\n")
+    async with server(
+        tmp_path / "home", remote(engine), folders=[folder], summaryNotifications=True
+    ) as client:
+        outline = {"textDocument": Buffer(client, "file:///elsewhere.md", TEXT).id}
+        await client.ask("qsum/outline", outline)
+        await client.until(lambda: client.of("workspace/codeLens/refresh"))
+        uri = (folder / "page.md").as_uri()
+        Buffer(client, uri, TEXT)
+        await client.until(lambda: {"uri": uri} in client.of("qsum/summariesChanged"))
+
+
 async def test_settings_that_the_user_removed_do_not_stay(tmp_path: Path, engine: ScriptedServer) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()

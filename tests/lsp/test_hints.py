@@ -68,6 +68,28 @@ async def test_a_save_brings_the_hint_that_the_pages_around_give_rise_to(
         assert codes(after[-1]["diagnostics"]) == ["missing-summary"]
 
 
+@pytest.mark.parametrize("where", ["settings file", "editor"])
+async def test_a_page_that_the_settings_exclude_has_no_hint(
+    tmp_path: Path, engine: ScriptedServer, where: str
+) -> None:
+    page = site(tmp_path / "site")
+    summarize_neighbours(page)
+    (page.parent / "other.md").write_text(TEXT)
+    excluded = {"exclude": ["site/page.md"]} if where == "editor" else {}
+    if where == "settings file":
+        (tmp_path / ".qsum.toml").write_text('exclude = ["site/page.md"]\n')
+    async with server(tmp_path / "home", engine.settings(**excluded), folders=[tmp_path]) as client:
+        Buffer(client, page.as_uri(), TEXT)
+        Buffer(client, (page.parent / "other.md").as_uri(), TEXT)
+
+        def hints() -> dict[str, list[str]]:
+            published = client.of("textDocument/publishDiagnostics")
+            return {Path(each["uri"]).stem: codes(each["diagnostics"]) for each in published}
+
+        await client.until(lambda: len(hints()) == 2)
+        assert hints() == {"page": [], "other": ["missing-summary"]}
+
+
 @pytest.mark.parametrize("what", ["textDocument/didSave", "workspace/didChangeConfiguration"])
 async def test_a_client_that_pulls_hints_is_asked_to_pull_again(
     tmp_path: Path, engine: ScriptedServer, what: str

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.lsp.raw_client import Buffer, server
 from tests.scripted_server import ScriptedServer
 
@@ -33,6 +35,30 @@ async def test_sections_of_the_same_title_are_told_apart(tmp_path: Path, engine:
         assert (await buffer.lens_titles())[1].startswith("Outdated: Second")
         assert REFRESH in await buffer.actions(0)
         assert (await client.command("qsum.refreshSummaries", buffer.uri))["done"] == 2  # and the page
+        assert REFRESH not in await buffer.actions(0)
+
+
+@pytest.mark.parametrize("change", ["a section put first", "the title", "the settings"])
+async def test_what_the_outline_calls_stale_is_refreshed_though_its_text_is_the_same(
+    tmp_path: Path, engine: ScriptedServer, change: str
+) -> None:
+    async with server(tmp_path, engine.settings()) as client:
+        text = f"#{section('One', 'First')}#{section('Two', 'Second')}"
+        buffer = Buffer(client, "file:///a.md", text)
+        await client.command("qsum.summarizeDocument", buffer.uri)
+        if change == "the title":
+            buffer.change(TITLE + text)
+        elif change == "the settings":
+            settings = {"settings": {"qsum": engine.settings(strategy="sliding", max_chars=80)}}
+            client.notify("workspace/didChangeConfiguration", settings)
+        else:
+            buffer.change(f"#{section('Zero', 'Inserted')}{text}")
+        outline = await client.ask("qsum/outline", {"textDocument": buffer.id})
+        stale = [each for each in (outline["page"], *outline["sections"]) if each["state"] == "stale"]
+        assert stale
+        assert REFRESH in await buffer.actions(0)
+        assert (await client.command("qsum.refreshSummaries", buffer.uri))["done"] == len(stale)
+        assert "stale" not in {state for _, state in await states(buffer)}
         assert REFRESH not in await buffer.actions(0)
 
 

@@ -136,7 +136,10 @@ async def test_a_request_of_a_web_page_is_no_message(tmp_path: Path) -> None:
     async with asyncio.timeout(30):
         with contextlib.suppress(ConnectionResetError):  # closed with the rest of the request unread
             assert await reader.read() == b""
-    assert process.wait(20) == 1
+    client = RawClient(*await reachable(port))  # the server still waits for its client
+    await begin(client)
+    assert "extractive" in await Buffer(client, "file:///a.md", TEXT).hover(0)
+    assert await exit_code(client, process) == 0
 
 
 async def test_a_second_websocket_and_those_of_web_pages_are_refused(tmp_path: Path) -> None:

@@ -1,3 +1,5 @@
+import pytest
+
 from qsum_lsp.document import parse
 from qsum_lsp.summaries import PAGE
 from qsum_lsp.summaries.nodes import build_nodes, byte_length, normalize
@@ -47,6 +49,18 @@ def test_white_space_does_not_change_a_digest_and_words_do() -> None:
     assert digest("# A\n\none\n\n## B\n\ntwo!\n") != plain
     assert digest("# A\n\none\n\n## C\n\ntwo\n") != plain
     assert digest("# A\n\none\n\n### B\n\ntwo\n") != plain
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_an_inserted_summary_is_no_text_that_summaries_are_made_from(line_end: str) -> None:
+    text = "lead\n\n# A\n\none\n\n## B\ntwo\n\n## C\n"
+    quoted = text
+    for heading in ("# A\n", "## B\n", "## C\n"):
+        quoted = quoted.replace(heading, f"{heading}\n> **Summary:** What it says.\n> And more.\n\n", 1)
+    nodes = build_nodes(parse(text.replace("\n", line_end)))
+    assert build_nodes(parse(quoted.replace("\n", line_end))) == nodes
+    elsewhere = text.replace("two", "two\n\n> **Summary:** A quote in the text.")
+    assert build_nodes(parse(elsewhere))["1.1"].own == "two\n\n> **Summary:** A quote in the text."
 
 
 def test_a_page_without_anything() -> None:

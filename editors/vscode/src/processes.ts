@@ -29,8 +29,8 @@ export function run(
       (error, stdout, stderr) => {
         subscription?.dispose();
         if (error) {
-          const said = stderr.trim().split("\n").slice(-3).join("\n");
-          reject(new Error(said || error.message));
+          // Without its package python3-venv, Debian's Python says on standard output what to install.
+          reject(new Error(lastLines(stderr, 3) || lastLines(stdout, 8) || error.message));
         } else {
           resolve({ stdout, stderr });
         }
@@ -49,4 +49,9 @@ export function run(
       child.stderr?.on("data", report);
     }
   });
+}
+
+function lastLines(text: string, count: number): string {
+  const lines = text.split(/\r?\n/).filter((line) => line.trim());
+  return lines.slice(-count).join("\n");
 }

@@ -2,6 +2,7 @@ import { homedir } from "node:os";
 import * as vscode from "vscode";
 import type { ErrorHandler, LanguageClient, LanguageClientOptions } from "vscode-languageclient/node";
 import { findServer, NoServer, type ServerCommand } from "./findServer";
+import { withoutIcons } from "./icons";
 import type * as languageClient from "./languageClient";
 import { SELECTOR } from "./languages";
 import { reason } from "./processes";
@@ -171,6 +172,13 @@ export class Server implements vscode.Disposable {
             ),
         },
         executeCommand: (command, args) => this.execute(command, args),
+        resolveCodeLens: async (lens, token, next) => {
+          const resolved = await next(lens, token);
+          if (resolved?.command) {
+            resolved.command.title = withoutIcons(resolved.command.title);
+          }
+          return resolved;
+        },
       },
     };
   }

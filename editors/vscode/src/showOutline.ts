@@ -1,4 +1,5 @@
 import * as vscode from "vscode";
+import { withoutIcons } from "./icons";
 import { absent, fetchOutline, type OutlineSection, sectionAt, walk } from "./outline";
 import type { Server } from "./server";
 
@@ -11,8 +12,8 @@ export async function showOutline(server: Server, editor: vscode.TextEditor): Pr
   const { sections } = await fetchOutline(server, editor.document);
   const items: Item[] = [...walk(sections)].map((section) => ({
     section,
-    label: `${"\u2003".repeat(Math.max(0, section.level - 1))}${section.title}`,
-    detail: `${"\u2003".repeat(Math.max(0, section.level - 1))}${section.summary || absent(section)}`,
+    label: `${"\u2003".repeat(Math.max(0, section.level - 1))}${withoutIcons(section.title)}`,
+    detail: `${"\u2003".repeat(Math.max(0, section.level - 1))}${withoutIcons(section.summary) || absent(section)}`,
   }));
   const picker = vscode.window.createQuickPick<Item>();
   picker.items = items;
