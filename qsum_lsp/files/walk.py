@@ -72,6 +72,15 @@ def is_walked(path: Path, top: Path, settings_in: Callable[[Path], FolderSetting
     )
 
 
+def is_excluded(path: Path, settings: FolderSettings) -> bool:
+    """Whether ``exclude`` leaves out the file ``path``, or a folder that it is in."""
+    target, root = Path(os.path.realpath(path.parent)) / path.name, settings.exclude_root
+    folders = [folder for folder in target.parents if folder.is_relative_to(root) and folder != root]
+    return _is_excluded(target, settings) or any(
+        _is_excluded(folder, settings, mark="/") for folder in folders
+    )
+
+
 def _takes_folder(target: Path, settings: FolderSettings) -> bool:
     return not (
         target.name.startswith(".") or target.name in _NEVER or _is_excluded(target, settings, mark="/")

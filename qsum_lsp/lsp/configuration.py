@@ -4,11 +4,13 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 from qsum_lsp.errors import QsumError, UsageError
+from qsum_lsp.files import is_excluded
 from qsum_lsp.lsp.uris import file_path
 from qsum_lsp.settings import NAMES, FolderSettings, Settings, check_setting, load_settings
 
@@ -77,11 +79,7 @@ class Configuration:
     def is_excluded(self, uri: str) -> bool:
         """Whether the settings leave a document out of what is done with whole folders."""
         settings, path = self._settings_for(uri), file_path(uri)
-        if path is None or not settings.values.exclude:
-            return False
-        from qsum_lsp.files.walk import is_excluded  # pathspec, which few need
-
-        return is_excluded(path, settings)
+        return path is not None and is_excluded(path, settings)
 
     def _settings_for(self, uri: str) -> FolderSettings:
         """As ``settings_for``, with the folder that patterns are relative to.
@@ -102,16 +100,22 @@ class Configuration:
         overrides = self._by_folder.get(folder, self._by_folder.get("", self._initial))
         path = file_path(uri)
         place = path.parent if path else file_path(folder)
-        if place is not None and self.reads_files:
-            try:
-                found = load_settings(place, overrides, on_wrong=self._leave_out)
-            except QsumError as error:
-                self._say_once(str(error))
-            else:
-                if found.files:
-                    return found
-        root = file_path(folder) or place or Path()
-        return FolderSettings(values=Settings(**overrides), root=Path(os.path.realpath(root)))
+        # patterns of the editor's own settings are relative to the folder that is open in it
+        root = Path(os.path.realpath(file_path(folder) or place or Path()))
+        found = FolderSettings(values=Settings(**overrides), include_root=root, exclude_root=root)
+        if place is None or not self.reads_files:
+            return found
+        try:
+            loaded = load_settings(place, overrides, on_wrong=self._leave_out)
+        except QsumError as error:
+            self._say_once(str(error))
+            return found
+        own = set(overrides) if loaded.files else {"include", "exclude"}
+        return replace(
+            loaded,
+            include_root=root if "include" in own else loaded.include_root,
+            exclude_root=root if "exclude" in own else loaded.exclude_root,
+        )
 
     def _folder_of(self, uri: str) -> str:
         document = unquote(uri)
