@@ -201,3 +201,9 @@ def test_what_ends_no_sentence() -> None:
         "The U.S. Department",
     ):
         assert not is_enough(begun, chars=None, sentences=1)
+
+
+def test_sentences_are_counted_by_the_stops_of_every_script() -> None:
+    urdu = ["یہ صفحہ کیش کے بارے میں ہے۔", "یہ بتاتا ہے کہ کیا ذخیرہ ہوتا ہے۔"]
+    assert is_enough(" ".join(urdu), chars=None, sentences=1)
+    assert not is_enough(urdu[0], chars=None, sentences=1)
