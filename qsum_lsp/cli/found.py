@@ -27,7 +27,7 @@ def find_pages(paths: Sequence[Path], overrides: Overrides) -> Iterator[tuple[Pa
         settings = overrides.settings_for(path)
         if called_by_hook() and _is_excluded_file(path, settings):
             continue
-        for found in discover([path], settings):
+        for found in discover(path, settings):
             if isinstance(found, FileError):
                 yield found
                 continue
