@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 import torch
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
-from qsum_lsp.engines.torch.options import Attention
 from qsum_lsp.engines.torch.trial import is_right
 from qsum_lsp.errors import EngineUnavailable
+from qsum_lsp.settings.values import Attention
 
 log = logging.getLogger(__name__)
 

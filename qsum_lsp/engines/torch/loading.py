@@ -13,7 +13,7 @@ from qsum_lsp.engines.torch.executor import HOVER_SLOTS
 from qsum_lsp.engines.torch.foreign import TransformersRunner
 from qsum_lsp.engines.torch.memory import MIB, plan_memory
 from qsum_lsp.engines.torch.model import KvCache, Model
-from qsum_lsp.engines.torch.options import Quantization, TorchOptions
+from qsum_lsp.engines.torch.options import TorchOptions
 from qsum_lsp.engines.torch.runner import Runner
 from qsum_lsp.engines.torch.shape import ModelShape, read_config, stop_ids, supported
 from qsum_lsp.engines.torch.source import ModelSource
@@ -23,6 +23,7 @@ from qsum_lsp.engines.torch.tokenizer import ChatTokenizer
 from qsum_lsp.engines.torch.triton_path import TritonPath
 from qsum_lsp.engines.torch.weights import compact, load_model
 from qsum_lsp.errors import EngineUnavailable, OutOfDeviceMemory, UsageError
+from qsum_lsp.settings.values import Quantization
 
 log = logging.getLogger(__name__)
 
