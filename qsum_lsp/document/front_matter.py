@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from qsum_lsp.document.lines import LINE_END
+
 BYTE_ORDER_MARK = "\ufeff"
 
 
@@ -64,7 +66,6 @@ _YAML_MAPPING = re.compile(
 _JSON_OPEN = re.compile(r'\{\s*+["}]')
 _JSON_TOKEN = re.compile(r'"(?>(?:[^"\\]|\\.)*)"?|[{}]', re.DOTALL)
 _REST_OF_LINE = re.compile(_END)
-_LINE_END = re.compile(r"\r\n?|\n")
 
 
 def _fenced(
@@ -103,7 +104,7 @@ def _json(text: str, start: int) -> FrontMatter | None:
 def _front_matter(
     kind: Literal["yaml", "toml", "json"], text: str, block: slice, content: slice
 ) -> FrontMatter:
-    line_ends = sum(1 for _ in _LINE_END.finditer(text, block.start, block.stop))
+    line_ends = sum(1 for _ in LINE_END.finditer(text, block.start, block.stop))
     return FrontMatter(
         kind=kind,
         start=block.start,
