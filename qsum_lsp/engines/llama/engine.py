@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from qsum_lsp.engines.llama.chat import ChatEncoder
     from qsum_lsp.engines.llama.client import LlamaClient
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 _SLOTS = 5
 _BATCH_TOKENS = 128

@@ -14,7 +14,7 @@ from qsum_lsp.engines.protocol import EngineFailed
 if TYPE_CHECKING:
     from qsum_lsp.engines.llama.client import LlamaClient
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 _LEAST_SHARED_TOKENS = 24
 _PREFIXES_KEPT = 8
@@ -60,7 +60,7 @@ class Prefixes:
             await self._client.evaluate(prefix, slot=slot.number)
             await self._client.save_slot(slot.number, name)
         except Exception:
-            log.debug("the shared prompt prefix could not be saved", exc_info=True)
+            _log.debug("the shared prompt prefix could not be saved", exc_info=True)
             self._saved.pop(prefix, None)
             return None
         return name

@@ -13,7 +13,7 @@ from qsum_lsp.daemon_thread import in_daemon_thread
 from qsum_lsp.engines.llama.worker import WorkerConfig
 from qsum_lsp.errors import EngineUnavailable
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 _LOG_LINES_KEPT = 60
 _LOG_SECONDS = 10.0
@@ -100,14 +100,14 @@ class WorkerProcess:
                 try:
                     pipe.close()
                 except OSError:
-                    log.debug("closing a pipe of the model process failed", exc_info=True)
+                    _log.debug("closing a pipe of the model process failed", exc_info=True)
 
     def _read_log(self) -> None:
         assert self._process.stderr is not None  # noqa: S101
         for raw in self._process.stderr:
             line = raw.decode("utf-8", "replace").rstrip()
             self._lines.append(line)
-            log.debug("%s", line)
+            _log.debug("%s", line)
 
     def _why_not(self, error: str) -> str:
         lines = list(self._lines)

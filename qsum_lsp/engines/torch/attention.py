@@ -18,7 +18,7 @@ from qsum_lsp.engines.torch.trial import is_right
 from qsum_lsp.errors import EngineUnavailable
 from qsum_lsp.settings.values import Attention
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ def agrees(backend: Backend, device: torch.device) -> bool:
     try:
         got = backend(q, k, v, Packed(starts[0], starts[1], queries, keys)).float()
     except Exception as error:  # not built in, or called in another way than in this version of PyTorch
-        log.info("An attention is not used, because it fails: %s", error)
+        _log.info("An attention is not used, because it fails: %s", error)
         return False
     rest = q.shape[0] - queries[-1]
     wanted = torch.zeros_like(got)

@@ -29,7 +29,7 @@ from qsum_lsp.engines.torch.source import ModelSource
 from qsum_lsp.engines.torch.submission import Submission
 from qsum_lsp.errors import EngineUnavailable, QsumError
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 CLOSED = "The torch engine was closed."
 
@@ -150,7 +150,7 @@ class DeviceThread:
             error.__cause__ = error.__context__ = None  # what was loaded hangs on their frames
             self.failure = error.with_traceback(None)
         except Exception as error:
-            log.exception("The torch engine did not load")
+            _log.exception("The torch engine did not load")
             self.failure = EngineUnavailable(f"{self._options.model} does not load: {error}")
         finally:
             self.load_ended.set()
@@ -269,7 +269,7 @@ class DeviceThread:
         return False
 
     def _fail(self, error: Exception) -> None:
-        log.exception("The torch engine failed")
+        _log.exception("The torch engine failed")
         # CUDA's errors go on with advice to programmers
         reason = (str(error) or type(error).__name__).splitlines()[0]
         self.failure = EngineUnavailable(

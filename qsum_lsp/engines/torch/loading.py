@@ -25,7 +25,7 @@ from qsum_lsp.engines.torch.weights import compact, load_model
 from qsum_lsp.errors import EngineUnavailable, OutOfDeviceMemory, UsageError
 from qsum_lsp.settings.values import Quantization
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 TIGHT = 4096 * MIB
 """Memory under which cuBLAS gets workspaces of 8 MiB; it takes one of 32 for every stream of an H100 by itself."""
@@ -145,7 +145,7 @@ def load(options: TorchOptions, source: ModelSource, context_tokens: int) -> Loa
         quantization=plan.quantization,
     )
     text = f"{device}, {str(model.dtype).removeprefix('torch.')}, quantization {plan.quantization}, attention {name}"
-    log.info("Loaded %s: %s, %d pages of cache", source.name, text, plan.pages)
+    _log.info("Loaded %s: %s, %d pages of cache", source.name, text, plan.pages)
     return Loaded(
         executor,
         tokenizer.result(),
