@@ -6,7 +6,7 @@ from typing import Literal
 
 from qsum_lsp.document.lines import LINE_END
 
-BYTE_ORDER_MARK = "\ufeff"
+_BYTE_ORDER_MARK = "\ufeff"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +26,11 @@ class FrontMatter:
     end_line: int
 
 
+def first_character(text: str) -> int:
+    """Where ``text`` begins: behind a byte order mark, where it has one."""
+    return len(_BYTE_ORDER_MARK) if text.startswith(_BYTE_ORDER_MARK) else 0
+
+
 def split_front_matter(text: str) -> FrontMatter | None:
     """The front matter of ``text``, or None where it begins with none.
 
@@ -42,7 +47,7 @@ def split_front_matter(text: str) -> FrontMatter | None:
     Delimiters stand at the line's start; spaces and tabs may follow them. Jekyll, Hugo and gray-matter agree on
     this but for the content rule, which keeps a page that opens with a thematic break whole.
     """
-    start = len(BYTE_ORDER_MARK) if text.startswith(BYTE_ORDER_MARK) else 0
+    start = first_character(text)
     if text.startswith("{", start):
         return _json(text, start)
     if text.startswith("---", start):
