@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from qsum_lsp.engines.host.body import BadBody, read_body
 from qsum_lsp.engines.host.chat_body import ChatBody, decode_chat_body
-from qsum_lsp.engines.host.clients import Clients
+from qsum_lsp.engines.host.clients import CLIENT_HEADER, Clients
 from qsum_lsp.engines.host.metrics import Metrics
 from qsum_lsp.engines.host.pieces import Pieces
 from qsum_lsp.engines.host.replies import encode, error_body, error_reply, json_reply
@@ -20,7 +20,7 @@ from qsum_lsp.engines.host.scheduler import QueueFull, Scheduler, Stopping
 from qsum_lsp.engines.protocol import Completion, Engine, EngineFailed, RequestTooLong
 from qsum_lsp.errors import EngineUnavailable
 
-CLIENT_HEADER = b"x-qsum-client"
+_CLIENT_HEADER = CLIENT_HEADER.lower().encode()
 _SLOWEST_READER_SECONDS = 60.0
 
 
@@ -160,7 +160,7 @@ def failure_reply(error: BaseException) -> Response:
 
 def _client_of(scope: Scope, body: ChatBody) -> str:
     for name, value in scope["headers"]:
-        if name == CLIENT_HEADER:
+        if name == _CLIENT_HEADER:
             return str(value.decode("latin-1"))[:64]
     return (body.user or "")[:64]
 
