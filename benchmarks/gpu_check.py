@@ -74,9 +74,10 @@ class Check:
 
     def __init__(self, engine: TorchEngine, runner: Runner, folder: Path, texts: list[str]) -> None:
         self.engine, self.runner, self.folder, self.texts = engine, runner, folder, texts
-        assert engine._loaded is not None
-        assert engine._scheduler is not None
-        self.tokenizer, self.scheduler = engine._loaded.tokenizer, engine._scheduler
+        loaded, scheduler = engine.device_thread.loaded, engine.device_thread.scheduler
+        assert loaded is not None
+        assert scheduler is not None
+        self.tokenizer, self.scheduler = loaded.tokenizer, scheduler
         self._sequences: dict[tuple[int, ...], RunningSequence] = {}
         submit = self.scheduler.submit
 
@@ -309,9 +310,8 @@ async def main() -> None:
     await engine.load()
     while engine.warming and time.monotonic() < begun + 90:
         await asyncio.sleep(0.05)
-    assert engine._loaded is not None
-    runner = engine._loaded.executor
-    assert isinstance(runner, Runner)
+    runner = engine.device_thread.runner
+    assert runner is not None
     found |= {"engine": engine.status().detail, "warm-up s": round(time.monotonic() - begun, 1)}
     check = Check(engine, runner, arguments.model, prompts_of(arguments.data, COUNT))
     for name in arguments.parts:

@@ -31,7 +31,6 @@ from benchmarks.gpu_prompts import NEW, request, text_of
 from qsum_lsp.engines.protocol import Message
 from qsum_lsp.engines.torch import TorchEngine, TorchOptions, runner, scheduler, triton_path
 from qsum_lsp.engines.torch.executor import PrefillPart
-from qsum_lsp.engines.torch.runner import Runner
 from qsum_lsp.engines.torch.sequence import RunningSequence
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -112,9 +111,10 @@ async def single(folder: Path, length: int = 700, **settings: Any) -> dict[str, 
 
 def memory(engine: TorchEngine) -> dict[str, Any]:
     """Where the device's memory went, in MB."""
-    if DEVICE == "cpu" or engine._loaded is None or not isinstance(engine._loaded.executor, Runner):
+    executor = engine.device_thread.runner
+    if DEVICE == "cpu" or executor is None:
         return {}
-    executor, stats = engine._loaded.executor, torch.cuda.memory_stats()
+    stats = torch.cuda.memory_stats()
     buffers = {tensor.data_ptr(): tensor.nbytes for tensor in executor.model.buffers()}
     segments = torch.cuda.memory_snapshot()
     free, total = torch.cuda.mem_get_info()
@@ -253,9 +253,8 @@ async def profile(folder: Path, ceilings: Ceilings, counts: list[int], **setting
     usual: dict[str, Any] = {"device": DEVICE, "speculation": "off", "max_batch": max(counts)}
     engine = open_engine(folder, usual | settings)
     await warm(engine)
-    assert engine._loaded is not None
-    executor = engine._loaded.executor
-    assert isinstance(executor, Runner)
+    executor = engine.device_thread.runner
+    assert executor is not None
     state, shape = executor.state, executor.model.shape
     item = {"nf4": 0.5625, "fp4": 0.5625, "int8": 1.0}.get(settings.get("quantization", ""), 2.0)
     found: dict[str, Any] = {"engine": engine.status().detail}
@@ -317,14 +316,14 @@ async def prefill(folder: Path, **settings: Any) -> dict[str, Any]:
     usual: dict[str, Any] = {"device": DEVICE, "speculation": "off", "max_batch": 64}
     engine = open_engine(folder, usual | settings)
     await warm(engine)
-    assert engine._loaded is not None
-    executor, tokenizer = engine._loaded.executor, engine._loaded.tokenizer
-    assert isinstance(executor, Runner)
+    loaded, executor = engine.device_thread.loaded, engine.device_thread.runner
+    assert loaded is not None
+    assert executor is not None
     found: dict[str, Any] = {}
     text = text_of(700, 1)
     begun = time.perf_counter()
     for _ in range(10):
-        tokenizer.encode_chat((Message("user", text),))
+        loaded.tokenizer.encode_chat((Message("user", text),))
     found["encode 700 tokens ms"] = (time.perf_counter() - begun) * 100
     for name, lengths in {
         "700": [700], "5600": [700] * 8, "8192": [682] * 11 + [690], "8192 reused": [(682, 300)] * 11 + [(690, 300)],

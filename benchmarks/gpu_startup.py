@@ -24,7 +24,7 @@ STAGES = (
     ("qsum_lsp.engines.torch.loading", "load_model", "weights"),
     ("qsum_lsp.engines.torch.loading", "KvCache", "cache made"),
     ("qsum_lsp.engines.torch.loading", "_runner", "runner made"),
-    ("qsum_lsp.engines.torch.engine", "load", "all of loading"),
+    ("qsum_lsp.engines.torch.device_thread", "load", "all of loading"),
 )
 """Module, function, and what to call the time that it takes."""
 

@@ -27,14 +27,14 @@ class _FileHandler(RotatingFileHandler):
         """A log that cannot be written must not disturb the program."""
 
 
-def log_to_file(name: str = "qsum", level: int = logging.INFO) -> None:
+def log_to_file(name: str = "qsum") -> None:
     """Send this process's log records to the file of the part ``name``, and nowhere else."""
     handler = _FileHandler(
         log_file(name), maxBytes=_MAX_BYTES, backupCount=2, delay=True, encoding="utf-8", errors="replace"
     )
     handler.setFormatter(logging.Formatter("%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"))
-    package = logging.getLogger()
-    package.handlers[:] = [handler]
-    package.setLevel(level)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO)
     for talkative in ("httpx", "uvicorn"):
-        logging.getLogger(talkative).setLevel(max(level, logging.WARNING))
+        logging.getLogger(talkative).setLevel(logging.WARNING)

@@ -5,7 +5,7 @@ import importlib.util
 import json
 import os
 import sys
-from dataclasses import astuple, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     from qsum_lsp.engines.host.place import EnginePlace
     from qsum_lsp.summaries import Summarizer, TextStore  # the engine process needs no summariser
 
-_DEFAULTS = Settings()
 _LLAMA_CONTEXT = 4096
-_ENGINE_SETTINGS = (
+_SHARED_ENGINE_SETTINGS = (
     "engine",
     "model",
     "device",
@@ -36,6 +35,7 @@ _ENGINE_SETTINGS = (
     "memory_mib",
     "idle_minutes",
 )
+_ENGINE_SETTINGS = (*_SHARED_ENGINE_SETTINGS, "url", "api_key_env", "engine_sharing")
 
 
 def create_engine(settings: Settings) -> Engine:
@@ -82,7 +82,7 @@ def _is_shared(settings: Settings) -> bool:
 
 def shared_settings(settings: Settings) -> Settings:
     """What a shared engine depends on, the same for all clients wherever they run: paths are absolute."""
-    chosen = {name: getattr(settings, name) for name in _ENGINE_SETTINGS}
+    chosen = {name: getattr(settings, name) for name in _SHARED_ENGINE_SETTINGS}
     for name in ("model", "draft_model"):
         if chosen[name] and os.path.exists(path := os.path.expanduser(chosen[name])):
             chosen[name] = os.path.abspath(path)
@@ -94,7 +94,7 @@ def engine_command(settings: Settings, place: "EnginePlace") -> list[str]:
 
     It names ``place``: after an upgrade or with a new model file the process would find another.
     """
-    chosen = {name: getattr(settings, name) for name in _ENGINE_SETTINGS}
+    chosen = {name: getattr(settings, name) for name in _SHARED_ENGINE_SETTINGS}
     command = [sys.executable, "-P", "-m", "qsum_lsp", "engine", "run"]
     return [*command, "--place", place.name, "--settings", json.dumps(chosen)]
 
@@ -227,23 +227,7 @@ class Service:
         """The summariser for ``settings``. Raises EngineUnavailable, UsageError."""
         from qsum_lsp.summaries import Summarizer
 
-        key = _engine_settings(settings)
+        key = tuple(getattr(settings, name) for name in _ENGINE_SETTINGS)
         if key not in self._summarizers:
             self._summarizers[key] = Summarizer(create_engine(settings), self._store)
         return self._summarizers[key]
-
-
-def _engine_settings(settings: Settings) -> tuple[object, ...]:
-    """``settings`` without what no engine depends on."""
-    return astuple(
-        replace(
-            settings,
-            strategy=_DEFAULTS.strategy,
-            key=None,
-            max_chars=None,
-            min_words=_DEFAULTS.min_words,
-            include=(),
-            exclude=(),
-            hover_wait_ms=0,
-        )
-    )

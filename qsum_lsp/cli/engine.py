@@ -4,13 +4,12 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from qsum_lsp.cli.options import Overrides
+from qsum_lsp.cli.options import Command, Overrides
 from qsum_lsp.engines.host.launcher import ALREADY_RUNNING, Launcher
 from qsum_lsp.engines.host.place import EnginePlace, EngineRecord
 from qsum_lsp.errors import EngineUnavailable, QsumError
@@ -25,8 +24,6 @@ from qsum_lsp.settings import Settings, check_settings
 
 _STOP_SECONDS = 40.0
 _MOST_DEATHS = 3
-
-Command = Callable[..., Any]
 
 
 @click.group()

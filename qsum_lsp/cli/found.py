@@ -33,7 +33,7 @@ def find_pages(paths: Sequence[Path], overrides: Overrides) -> Iterator[tuple[Pa
             continue
         if called_by_hook() and not os.path.isdir(path) and not is_walked(path, Path.cwd(), settings_in):
             continue
-        for found in discover([path], settings_in):
+        for found in discover(path, settings_in):
             if isinstance(found, FileError):
                 yield found
                 continue

@@ -2,13 +2,13 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from qsum_lsp.cli.due import Choices, DuePage
 from qsum_lsp.cli.found import find_pages
 from qsum_lsp.cli.options import Overrides, engine_options, paths_argument
 from qsum_lsp.cli.page_reports import OutputFormat, output_options, print_report, print_totals
@@ -24,23 +24,6 @@ from qsum_lsp.settings import Settings
 
 if TYPE_CHECKING:
     from qsum_lsp.front_matter.llms_txt import LlmsTxt
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choices:
-    """What the options of one run ask for."""
-
-    output_format: OutputFormat
-    diff: bool
-    force: bool
-
-
-@dataclass(frozen=True, slots=True)
-class DuePage:
-    """A page that is to be given a new summary."""
-
-    checked: CheckedPage
-    settings: Settings
 
 
 @click.command()

@@ -9,10 +9,10 @@ from dataclasses import replace
 
 import click
 
+from qsum_lsp.cli.due import Choices, DuePage
 from qsum_lsp.cli.models import pull_with_progress
 from qsum_lsp.cli.progress import Progress
 from qsum_lsp.cli.terminal import printable
-from qsum_lsp.cli.update import Choices, DuePage
 from qsum_lsp.document import Document
 from qsum_lsp.errors import EngineUnavailable
 from qsum_lsp.front_matter.check import CheckedPage

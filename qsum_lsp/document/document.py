@@ -7,7 +7,7 @@ from operator import attrgetter
 
 from qsum_lsp.document.block_parser import PositionParser
 from qsum_lsp.document.block_state import PositionState
-from qsum_lsp.document.front_matter import BYTE_ORDER_MARK, FrontMatter, split_front_matter
+from qsum_lsp.document.front_matter import FrontMatter, first_character, split_front_matter
 from qsum_lsp.document.inline import reader_text
 from qsum_lsp.document.lines import LineTable
 from qsum_lsp.document.section import Section
@@ -78,7 +78,7 @@ def parse(text: str) -> Document:
     image in it is its alternative text.
     """
     front_matter = split_front_matter(text)
-    body_start = front_matter.end if front_matter else int(text.startswith(BYTE_ORDER_MARK))
+    body_start = front_matter.end if front_matter else first_character(text)
     state = PositionState()
     state.process(markdown_source(text))
     state.cursor = body_start

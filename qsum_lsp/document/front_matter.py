@@ -4,7 +4,9 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-BYTE_ORDER_MARK = "\ufeff"
+from qsum_lsp.document.lines import LINE_END
+
+_BYTE_ORDER_MARK = "\ufeff"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +26,11 @@ class FrontMatter:
     end_line: int
 
 
+def first_character(text: str) -> int:
+    """Where ``text`` begins: behind a byte order mark, where it has one."""
+    return len(_BYTE_ORDER_MARK) if text.startswith(_BYTE_ORDER_MARK) else 0
+
+
 def split_front_matter(text: str) -> FrontMatter | None:
     """The front matter of ``text``, or None where it begins with none.
 
@@ -40,7 +47,7 @@ def split_front_matter(text: str) -> FrontMatter | None:
     Delimiters stand at the line's start; spaces and tabs may follow them. Jekyll, Hugo and gray-matter agree on
     this but for the content rule, which keeps a page that opens with a thematic break whole.
     """
-    start = len(BYTE_ORDER_MARK) if text.startswith(BYTE_ORDER_MARK) else 0
+    start = first_character(text)
     if text.startswith("{", start):
         return _json(text, start)
     if text.startswith("---", start):
@@ -64,7 +71,6 @@ _YAML_MAPPING = re.compile(
 _JSON_OPEN = re.compile(r'\{\s*+["}]')
 _JSON_TOKEN = re.compile(r'"(?>(?:[^"\\]|\\.)*)"?|[{}]', re.DOTALL)
 _REST_OF_LINE = re.compile(_END)
-_LINE_END = re.compile(r"\r\n?|\n")
 
 
 def _fenced(
@@ -103,7 +109,7 @@ def _json(text: str, start: int) -> FrontMatter | None:
 def _front_matter(
     kind: Literal["yaml", "toml", "json"], text: str, block: slice, content: slice
 ) -> FrontMatter:
-    line_ends = sum(1 for _ in _LINE_END.finditer(text, block.start, block.stop))
+    line_ends = sum(1 for _ in LINE_END.finditer(text, block.start, block.stop))
     return FrontMatter(
         kind=kind,
         start=block.start,

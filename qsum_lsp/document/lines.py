@@ -6,7 +6,8 @@ r"""Where the lines of a text begin: ``\n``, ``\r\n`` and a lone ``\r`` end a li
 import re
 from bisect import bisect_right
 
-_LINE_END = re.compile(r"\r\n?|\n")
+LINE_END = re.compile(r"\r\n?|\n")
+"""What ends a line."""
 
 
 class LineTable:
@@ -23,7 +24,7 @@ class LineTable:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.starts = [0, *(match.end() for match in _LINE_END.finditer(text))]
+        self.starts = [0, *(match.end() for match in LINE_END.finditer(text))]
 
     def __len__(self) -> int:
         """The number of lines, at least 1."""

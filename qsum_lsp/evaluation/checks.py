@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from qsum_lsp.evaluation.pages import EvaluationPage
 from qsum_lsp.summaries.grounding import check_grounding
+from qsum_lsp.text.ends import is_ended
+from qsum_lsp.text.extract import CUT
 from qsum_lsp.text.language import guess_language
 from qsum_lsp.text.words import bare, content_words
 
@@ -15,7 +17,6 @@ _OPENING = re.compile(
     r"^\W*(?:in\s+)?(?:this|the)\s+(?:section|page|document|documentation|article|guide|post|text|tutorial)\b",
     re.IGNORECASE,
 )
-_WHOLE = re.compile(r"[.!?。！？।؟][\"'”’»)\]」』）]*$")
 _FACT = re.compile(r"\d[\d.,]*\d|\d|(?<=[\w,;:] )[A-Z][\w-]*\w|\w+[_/.]\w+")
 _SUPPORT = 0.6
 _STEM = 5
@@ -39,7 +40,7 @@ def check(summary: str, page: EvaluationPage, *, max_chars: int) -> Checks:
     language = guess_language(page.body)
     return Checks(
         opens_with_page=bool(_OPENING.match(summary)),
-        cut_off=not _WHOLE.search(summary),
+        cut_off=summary.endswith(CUT) or not is_ended(summary),
         within_limit=0 < len(summary) <= max_chars,
         in_language=guess_language(summary) in (language, "en")
         if language == "en"

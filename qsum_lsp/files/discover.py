@@ -1,7 +1,7 @@
-"""Which files a list of paths stands for."""
+"""Which files a path stands for."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from qsum_lsp.errors import FileError
@@ -9,29 +9,15 @@ from qsum_lsp.files.walk import walk_folder
 from qsum_lsp.settings import FolderSettings
 
 
-def discover(
-    paths: Iterable[Path], settings_in: Callable[[Path], FolderSettings]
-) -> Iterator[Path | FileError]:
-    """The Markdown files that ``paths`` stand for, each once, folders in alphabetical order.
+def discover(path: Path, settings_in: Callable[[Path], FolderSettings]) -> Iterable[Path | FileError]:
+    """The Markdown files that ``path`` stands for, folders in alphabetical order.
 
     A file that is named is taken whatever its name. A folder stands for the files below it that match
     ``include`` and not ``exclude`` (gitignore patterns) of the settings in the folder that they stand in, which
-    ``settings_in`` tells; of a folder that ``include`` names, they are its Markdown files. Hidden folders, those that git ignores and installed packages are left out, and symbolic
-    links are not followed. What cannot be read comes as the FileError to report, so that the rest goes on.
+    ``settings_in`` tells; of a folder that ``include`` names, they are its Markdown files. Hidden folders, those
+    that git ignores and installed packages are left out, and symbolic links are not followed. What cannot be read
+    comes as the FileError to report, so that the rest goes on.
     """
-    seen: set[Path] = set()
-    for path in paths:
-        for item in _below(path, settings_in):
-            if isinstance(item, FileError):
-                yield item
-                continue
-            absolute = item.absolute()
-            if absolute not in seen:
-                seen.add(absolute)
-                yield item
-
-
-def _below(path: Path, settings_in: Callable[[Path], FolderSettings]) -> Iterable[Path | FileError]:
     if os.path.isdir(path):  # unlike the method of a path, never fails for a name that the system refuses
         return walk_folder(path, settings_in)
     try:

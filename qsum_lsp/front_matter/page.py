@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from qsum_lsp.document.front_matter import FrontMatter, split_front_matter
+from qsum_lsp.document.front_matter import FrontMatter, first_character, split_front_matter
 from qsum_lsp.front_matter.entries import MAX_CHARS, Entries, Entry, line_number
 from qsum_lsp.front_matter.errors import FrontMatterError
 from qsum_lsp.front_matter.json_entries import read_json
@@ -49,9 +49,7 @@ class Page:
     @cached_property
     def body_start(self) -> int:
         """Where the text below the front matter begins, a byte order mark left out."""
-        if self.front_matter is not None:
-            return self.front_matter.end
-        return 1 if self.text.startswith("\ufeff") else 0
+        return self.front_matter.end if self.front_matter else first_character(self.text)
 
     @property
     def body(self) -> str:
@@ -123,7 +121,7 @@ def read_page(text: str) -> Page:
     """Read the front matter of ``text``. Raises FrontMatterError where it is broken, unclosed, too large or not where it belongs."""
     block = split_front_matter(text)
     if block is None:
-        if _UNCLOSED.match(text, 1 if text.startswith("\ufeff") else 0):
+        if _UNCLOSED.match(text, first_character(text)):
             raise FrontMatterError("the front matter is never closed")
         conflict = _CONFLICT_ON_TOP.match(text)
         if conflict:

@@ -80,7 +80,7 @@ def _offers(
     if page.is_due:
         offers.append(
             _Offer(
-                title="Update summary in front matter",
+                title=writing.UPDATE,
                 kind=types.CodeActionKind.QuickFix if hints else types.CodeActionKind.RefactorRewrite,
                 command="qsum.updateFrontMatter",
                 arguments=[uri],
@@ -106,7 +106,7 @@ def _offers(
     if section is not None and section.level > 0:
         offers.append(
             _Offer(
-                title="Insert summary below heading",
+                title=writing.INSERT,
                 kind=types.CodeActionKind.RefactorRewrite,
                 command="qsum.insertSummary",
                 arguments=[uri, line],

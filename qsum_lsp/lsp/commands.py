@@ -79,7 +79,7 @@ async def update_front_matter(ls: QsumServer, params: types.ExecuteCommandParams
 async def insert_summary(ls: QsumServer, params: types.ExecuteCommandParams) -> Answer:
     """``(uri, line)``: the section's summary as a block quote below its heading."""
     written = await writing.below_heading(ls, _uri(params), _line(params), params.work_done_token)
-    return await _applied(ls, written, "Insert summary below heading")
+    return await _applied(ls, written, writing.INSERT)
 
 
 async def clear_cache(ls: QsumServer, params: types.ExecuteCommandParams) -> Answer:  # noqa: ARG001
@@ -141,7 +141,7 @@ async def _run(ls: QsumServer, params: types.ExecuteCommandParams, *, only_stale
 
 async def _front_matter(ls: QsumServer, uri: str, token: types.ProgressToken | None) -> Answer:
     written = await writing.front_matter(ls, uri, token)
-    return await _applied(ls, written, "Update summary in front matter")
+    return await _applied(ls, written, writing.UPDATE)
 
 
 async def _applied(ls: QsumServer, written: writing.Written, label: str) -> Answer:

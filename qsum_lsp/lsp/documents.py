@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
 from qsum_lsp.document import Document, LineTable, Section, parse
-from qsum_lsp.document.front_matter import BYTE_ORDER_MARK
+from qsum_lsp.document.front_matter import first_character
 from qsum_lsp.document.page_title import page_title
 from qsum_lsp.document.reparse import reparse
 from qsum_lsp.errors import FileError
@@ -174,7 +174,7 @@ class OpenDocuments:
         except FileError:
             return None
         # an editor has no character for the mark, and counts columns without it
-        return Snapshot(uri, None, "markdown", text.removeprefix(BYTE_ORDER_MARK))
+        return Snapshot(uri, None, "markdown", text[first_character(text) :])
 
     def latest(self, snapshot: Snapshot) -> Snapshot | None:
         """The document as it is by now; None where it was a buffer that is closed, or a file that is gone."""

@@ -1,12 +1,11 @@
 """Models that have to be downloaded before the first summary: once, with progress that people see."""
 
 import asyncio
-import concurrent.futures
 import logging
-import threading
 from collections.abc import Awaitable, Callable
 
 from qsum_lsp import models
+from qsum_lsp.daemon_thread import in_daemon_thread
 from qsum_lsp.errors import QsumError
 from qsum_lsp.models import PullProgress
 
@@ -68,7 +67,7 @@ class Downloads:
 
         _log.info("downloading the model %s", alias)
         try:
-            await _in_daemon_thread(lambda: models.pull(alias, relay))
+            await in_daemon_thread(lambda: models.pull(alias, relay), name="download")
         finally:
             stopped = True
 
@@ -79,26 +78,6 @@ class Downloads:
         if not self._running:
             self.state = ""
         self._on_change()
-
-
-async def _in_daemon_thread(function: Callable[[], object]) -> None:
-    """Return when ``function`` has, or raise what it raises. The end of the process does not wait for it.
-
-    It would for a thread of asyncio's: as long as a source takes that is silent in the middle of a file.
-    """
-    done: concurrent.futures.Future[None] = concurrent.futures.Future()
-    done.set_running_or_notify_cancel()
-
-    def run() -> None:
-        try:
-            function()
-        except BaseException as error:
-            done.set_exception(error)
-        else:
-            done.set_result(None)
-
-    threading.Thread(target=run, name="download", daemon=True).start()
-    await asyncio.wrap_future(done)
 
 
 class _Stopped(QsumError):

@@ -1,18 +1,15 @@
 """Edits of documents: made for one version, and refused where the document has another by then."""
 
-import re
-
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
 from qsum_lsp.document import Section
 from qsum_lsp.document.inserted_summary import LABEL, find_inserted_summary
+from qsum_lsp.document.lines import LINE_END
 from qsum_lsp.front_matter import TextEdit
 from qsum_lsp.lsp.documents import Snapshot
 from qsum_lsp.lsp.presenting import page_markdown
 from qsum_lsp.lsp.server import QsumServer
-
-_LINE_END = re.compile(r"\r\n?|\n")
 
 
 def insertion(snapshot: Snapshot, section: Section, summary: str) -> TextEdit:
@@ -22,11 +19,11 @@ def insertion(snapshot: Snapshot, section: Section, summary: str) -> TextEdit:
     earlier = find_inserted_summary(text, section.content_start, section.own_end)
     if earlier is not None:
         return TextEdit(*earlier, quote)
-    first = _LINE_END.search(text)
+    first = LINE_END.search(text)
     newline = first.group() if first else "\n"
     place = section.content_start
     before = newline if text.endswith(("\n", "\r"), 0, place) else 2 * newline
-    following = _LINE_END.match(text, place)
+    following = LINE_END.match(text, place)
     after = newline if following or place == len(text) else 2 * newline
     return TextEdit(place, place, before + quote + after)
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from qsum_lsp.engines.protocol import Priority
+from qsum_lsp.engines.protocol import OnText, Priority
 from qsum_lsp.errors import QsumError
 from qsum_lsp.lsp.documents import Snapshot
 from qsum_lsp.summaries import PAGE, SectionSummary
@@ -18,7 +18,6 @@ EDIT_PAUSE_SECONDS = 0.3
 
 _T = TypeVar("_T")
 
-OnText = Callable[[str], None]
 MakeSummary = Callable[[Snapshot, str, Priority, OnText], Awaitable[SectionSummary]]
 
 

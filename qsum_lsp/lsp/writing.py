@@ -12,6 +12,10 @@ from qsum_lsp.lsp.progress import work_done
 from qsum_lsp.lsp.server import QsumServer
 from qsum_lsp.summaries import SectionSummary
 
+INSERT = "Insert summary below heading"
+UPDATE = "Update summary in front matter"
+"""What the edits are called, where they are offered and where they can be undone."""
+
 UNREADABLE = "The document is not open and cannot be read."
 CHANGED = "The document was changed meanwhile; nothing was edited. Run it again."
 GIVEN_UP = "No summary was made: it was cancelled, or the document was closed."

@@ -6,6 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from qsum_lsp.http_environment import UnusableEnvironment, from_environment
 from qsum_lsp.models.entries import HubSource, ModelEntry
 from qsum_lsp.models.partial import OnBytes, PartialFile, SourceFailed
 
@@ -70,11 +71,9 @@ def _client(timeout: "httpx.Timeout") -> "httpx.Client":
     import httpx
 
     try:
-        return httpx.Client(timeout=timeout, follow_redirects=True)
-    except (ImportError, OSError, ValueError, httpx.InvalidURL) as error:
-        raise SourceFailed(
-            f"the proxy variables or SSL_CERT_FILE cannot be used: {_reason(error)}"
-        ) from error
+        return from_environment(lambda: httpx.Client(timeout=timeout, follow_redirects=True))
+    except UnusableEnvironment as error:
+        raise SourceFailed(f"the proxy variables or SSL_CERT_FILE cannot be used: {error}") from error
 
 
 def _receive(client: "httpx.Client", url: str, size: int, partial: PartialFile, on_bytes: OnBytes) -> None:

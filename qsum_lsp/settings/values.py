@@ -7,7 +7,10 @@ from msgspec import Meta
 
 EngineName = Literal["auto", "llama", "torch", "remote", "extractive"]
 Strategy = Literal["headings", "semantic", "sliding", "hierarchical"]
+Quantization = Literal["auto", "none", "nf4", "fp4", "int8"]
 Attention = Literal["auto", "flash_attention_2", "flash_attention_3", "flash_attention_4", "sdpa", "eager"]
+Compile = Literal["auto", "off", "default", "reduce-overhead", "max-autotune"]
+Speculation = Literal["auto", "off", "prompt-lookup", "draft"]
 
 Positive = Annotated[int, Meta(ge=1)]
 NotNegative = Annotated[int, Meta(ge=0)]
@@ -21,10 +24,10 @@ class Settings:
     engine: EngineName = "auto"
     model: str = "qwen2.5-coder-1.5b"
     device: str = "auto"
-    quantization: Literal["auto", "none", "nf4", "fp4", "int8"] = "auto"
+    quantization: Quantization = "auto"
     attention: Attention = "auto"
-    compile: Literal["auto", "off", "default", "reduce-overhead", "max-autotune"] = "auto"
-    speculation: Literal["auto", "off", "prompt-lookup", "draft"] = "auto"
+    compile: Compile = "auto"
+    speculation: Speculation = "auto"
     draft_model: str | None = None
     strategy: Strategy = "headings"
     key: KeyName | None = None

@@ -2,8 +2,11 @@
 
 import re
 
-# Stops, and the quotes and brackets that may close after them; French sets a space before its quotes.
-_END = re.compile(r"[.!?…。！？．｡।॥؟۔။።፧។։‼⁇⁈⁉](?:[ \u00a0\u202f]?[»›]|[\"'”’“‘«‹)\]}」』）】》〉］])*\Z")
+STOPS = ".!?…。！？．｡।॥؟۔။።፧។։‼⁇⁈⁉"
+"""The marks that end a sentence."""
+
+# Quotes and brackets may close after them; French sets a space before its quotes.
+_END = re.compile(rf"[{STOPS}](?:[ \u00a0\u202f]?[»›]|[\"'”’“‘«‹)\]}}」』）】》〉］])*\Z")
 
 
 def is_ended(text: str) -> bool:

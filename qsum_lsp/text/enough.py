@@ -2,11 +2,12 @@
 
 import re
 
+from qsum_lsp.text.ends import STOPS
 from qsum_lsp.text.language import guess_language
 from qsum_lsp.text.plain import plain_text
 from qsum_lsp.text.sentences import split_sentences
 
-_END = re.compile(r"[.!?…。！？।؟]")
+_STOP = re.compile(f"[{STOPS}]")
 _BEGUN_CHARS = 8  # of the sentence after the last: what looks like an end may be an abbreviation
 
 
@@ -17,7 +18,7 @@ def is_enough(text: str, *, chars: int | None, sentences: int | None) -> bool:
     """
     if chars is not None and len(text) > chars:
         return True
-    if sentences is None or len(_END.findall(text)) < sentences:
+    if sentences is None or len(_STOP.findall(text)) < sentences:
         return False
     plain = plain_text(text)
     later = split_sentences(plain, guess_language(plain))[sentences:]

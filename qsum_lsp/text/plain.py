@@ -4,7 +4,7 @@ import html
 import re
 import unicodedata
 
-from qsum_lsp.text.ends import is_ended
+from qsum_lsp.text.ends import STOPS, is_ended
 from qsum_lsp.text.sentences import split_sentences
 
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~).*$", re.MULTILINE)
@@ -25,7 +25,6 @@ _STRONG = re.compile(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1")
 _EMPHASIS = re.compile(r"(?<![\w*])([*_])(?=\S)([^*_\n]+?)(?<=\S)\1(?![\w*])")
 _CODE = re.compile(r"`+([^`\n]*)`+")
 _LOOSE_MARK = re.compile(r"(?<=\w) ([.,;!?])(?=\s|$)")
-_ENDS = ".!?…。！？"
 
 
 def plain_text(markdown: str) -> str:
@@ -71,7 +70,7 @@ def _without_items(text: str) -> str:
     loose = not any(is_ended(item) for item in items)
     sentence = lead.endswith((":", "：")) or (not lead and loose)
     if sentence and len(items) > 1 and all(len(split_sentences(item)) < 2 for item in items):
-        items = [*(item.rstrip(_ENDS + ";,") for item in items[:-1]), items[-1].rstrip(";,")]
+        items = [*(item.rstrip(STOPS + ";,") for item in items[:-1]), items[-1].rstrip(";,")]
         joined = "; ".join(items)
     else:
         joined = " ".join(items)

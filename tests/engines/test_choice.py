@@ -4,6 +4,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,11 @@ def test_auto_is_torch_where_a_gpu_and_torch_are_there(
     monkeypatch.setattr(service, "_importable", lambda *names: importable)
     assert engine_name(Settings()) == expected
     assert engine_name(Settings(engine="extractive")) == "extractive"
+
+
+def test_every_other_setting_concerns_no_engine() -> None:
+    others = {field.name for field in fields(Settings)} - set(service._ENGINE_SETTINGS)
+    assert others == {"strategy", "key", "max_chars", "min_words", "include", "exclude", "hover_wait_ms"}
 
 
 def test_a_hidden_gpu_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.lsp.pages import page
 from tests.lsp.raw_client import AnswerError, Buffer, RawClient, server
 from tests.scripted_server import ScriptedServer
 
@@ -16,11 +17,6 @@ SLOW = {"seconds_per_word": 0.2}
 
 def settings(engine: ScriptedServer, **more: Any) -> dict[str, Any]:
     return engine.settings(**{"hover_wait_ms": 30_000} | more)
-
-
-def page(sections: int) -> str:
-    words = " ".join(f"word{index} is said here and means something of its own." for index in range(5))
-    return "".join(f"# Heading {index}\n\nPart {index}: {words}\n\n" for index in range(sections))
 
 
 async def idle(client: RawClient, engine: ScriptedServer) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from tests.lsp.pages import PROSE
 from tests.lsp.raw_client import CAPABILITIES, AnswerError, Buffer, RawClient, server
 from tests.scripted_server import ScriptedServer
 
-PROSE = "The importer reads each record once and keeps its position, so that a broken file can be continued later. "
 TEXT = f"# Import\n\n{PROSE * 2}\n\n# Export\n\nThe exporter writes what the importer read. {PROSE}\n"
 INSERT, UPDATE = "Insert summary below heading", "Update summary in front matter"
 CHANGED = "changed meanwhile"

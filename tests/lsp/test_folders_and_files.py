@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from tests.lsp.pages import PROSE
 from tests.lsp.raw_client import CAPABILITIES, Buffer, RawClient, server
 from tests.scripted_server import ScriptedServer
 
-PROSE = "The importer reads each record once and keeps its position, so that a broken file can be continued later. "
 TEXT = f"# Import\n\n{PROSE * 2}\n"
 ASKED = {**CAPABILITIES, "workspace": {**CAPABILITIES["workspace"], "configuration": True}}
 

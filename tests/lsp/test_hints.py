@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from tests.lsp.pages import PROSE
 from tests.lsp.raw_client import CAPABILITIES, Buffer, server
 from tests.scripted_server import ScriptedServer
 
-PROSE = "The importer reads each record once and keeps its position, so that a broken file can be continued later. "
 TEXT = f"---\ntitle: Import\n---\n# Import\n\n{PROSE * 2}\n"
 SUMMARIZED = TEXT.replace("title: Import\n", "title: Import\ndescription: What an importer is for.\n")
 PULLING = copy.deepcopy(CAPABILITIES)

@@ -4,16 +4,12 @@ import copy
 from pathlib import Path
 from typing import Any
 
+from tests.lsp.pages import page
 from tests.lsp.raw_client import CAPABILITIES, Buffer, RawClient, server
 from tests.scripted_server import ScriptedServer
 
 NO_PROGRESS = copy.deepcopy(CAPABILITIES)
 del NO_PROGRESS["window"]
-
-
-def page(sections: int) -> str:
-    words = " ".join(f"word{index} is said here and means something of its own." for index in range(5))
-    return "".join(f"# Heading {index}\n\nPart {index}: {words}\n\n" for index in range(sections))
 
 
 def asked_for(engine: ScriptedServer) -> list[int]:

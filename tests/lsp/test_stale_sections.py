@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.lsp.pages import PROSE
 from tests.lsp.raw_client import Buffer, server
 from tests.scripted_server import ScriptedServer
 
 REFRESH = "Refresh stale summaries"
 TITLE = "---\ntitle: Guide\n---\n"
-PROSE = "The importer reads each record once and keeps its position, so that a broken file can be continued later. "
 
 
 def section(title: str, first_words: str) -> str:

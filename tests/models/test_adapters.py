@@ -1,6 +1,7 @@
 """Which model has an adapter, and that its file is whole."""
 
 import hashlib
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -34,10 +35,10 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_every_adapter_of_the_catalogue_is_installed() -> None:
-    for model in models.catalogue():
-        if model.adapter is not None:
-            assert models.adapter_path(model.adapter).read_bytes()[:4] == b"GGUF"
+def test_the_adapters_that_are_installed_are_those_of_the_catalogue() -> None:
+    named = {models.adapter_path(model.adapter) for model in models.catalogue() if model.adapter is not None}
+    folder = Path(str(resources.files("qsum_lsp.models"))) / "adapter_files"
+    assert set(folder.iterdir()) == {folder / "README.md", *named}
 
 
 def test_a_file_gets_the_adapter_of_the_model_that_it_is(adapted: ModelEntry, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import pytest
 from qsum_lsp.summaries.clean import clean_summary, first_sentences
 from qsum_lsp.summaries.openings import speaks_of_itself
 from qsum_lsp.text.enough import is_enough
+from qsum_lsp.text.plain import plain_text
 from qsum_lsp.text.sentences import split_sentences
 
 ANSWERS = [
@@ -201,3 +202,14 @@ def test_what_ends_no_sentence() -> None:
         "The U.S. Department",
     ):
         assert not is_enough(begun, chars=None, sentences=1)
+
+
+def test_sentences_are_counted_by_the_stops_of_every_script() -> None:
+    urdu = ["یہ صفحہ کیش کے بارے میں ہے۔", "یہ بتاتا ہے کہ کیا ذخیرہ ہوتا ہے۔"]
+    assert is_enough(" ".join(urdu), chars=None, sentences=1)
+    assert not is_enough(urdu[0], chars=None, sentences=1)
+
+
+def test_items_of_one_sentence_lose_the_stops_of_every_script() -> None:
+    answer = "یہ قدم ہیں:\n\n1. فائل کھولیں۔\n2. فائل بند کریں۔"
+    assert plain_text(answer) == "یہ قدم ہیں: فائل کھولیں; فائل بند کریں۔"

@@ -21,11 +21,6 @@ SPAWN = multiprocessing.get_context("spawn")
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "store" / "summaries.sqlite3"
-
-
-@pytest.fixture
 def open_folder() -> Iterator[Path]:
     """A folder that other users can reach, unlike pytest's own."""
     folder = Path(tempfile.mkdtemp(prefix="qsum-store-"))

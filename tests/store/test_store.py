@@ -20,11 +20,6 @@ class Clock:
         return self.now
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "store" / "summaries.sqlite3"
-
-
 def writes(path: Path) -> int:
     """A number that changes with every commit that changed a row."""
     connection = sqlite3.connect(path)

@@ -339,9 +339,11 @@ async def test_usage_adds_up() -> None:
     assert 0 < result.usage.seconds < 9  # the time it took, though two requests took nine seconds each
 
 
-@pytest.mark.parametrize("name", ["max_chars", "page_max_chars"])
-async def test_no_summary_is_longer_than_its_limit(name: str) -> None:
-    options = SummaryOptions(max_chars=60, page_max_chars=60)
+@pytest.mark.parametrize(("max_chars", "page_max_chars"), [(60, 120), (120, 60)])
+async def test_no_summary_is_longer_than_its_limit(max_chars: int, page_max_chars: int) -> None:
+    options = SummaryOptions(max_chars=max_chars, page_max_chars=page_max_chars)
     for answer in (first_words, lambda _: PROSE, lambda _: ""):
         result = await summarize(tree({"# Guide": PROSE, "## Part": PROSE}), ScriptedEngine(answer), options)
-        assert all(len(summary.text) <= 60 for summary in result.summaries.values())
+        page = result.summaries.pop(PAGE)
+        assert 0 < len(page.text) <= page_max_chars
+        assert [0 < len(section.text) <= max_chars for section in result.summaries.values()] == [True, True]

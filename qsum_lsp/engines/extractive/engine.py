@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from qsum_lsp.engines.protocol import Completion, EngineIdentity, EngineStatus, GenerationRequest, OnText
 from qsum_lsp.errors import EngineUnavailable
-from qsum_lsp.text.extract import EXTRACT_VERSION, best_sentence
+from qsum_lsp.text.extract import CUT, EXTRACT_VERSION, best_sentence
 from qsum_lsp.text.language import guess_language
 from qsum_lsp.text.words import words
 
@@ -52,7 +52,7 @@ class ExtractiveEngine:
             on_text(text)
         return Completion(
             text=text,
-            finish_reason="length" if text.endswith("…") else "stop",
+            finish_reason="length" if text.endswith(CUT) else "stop",
             prompt_tokens=len(words(request.source)),
             new_tokens=len(words(text)),
             seconds=time.monotonic() - started,

@@ -4,88 +4,24 @@ import asyncio
 import contextlib
 import secrets
 import time
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import msgspec
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from qsum_lsp.engines.host.body import BadBody, read_body
-from qsum_lsp.engines.host.clients import Clients
+from qsum_lsp.engines.host.chat_body import ChatBody, decode_chat_body
+from qsum_lsp.engines.host.clients import CLIENT_HEADER, Clients
 from qsum_lsp.engines.host.metrics import Metrics
+from qsum_lsp.engines.host.pieces import Pieces
 from qsum_lsp.engines.host.replies import encode, error_body, error_reply, json_reply
 from qsum_lsp.engines.host.scheduler import QueueFull, Scheduler, Stopping
-from qsum_lsp.engines.protocol import (
-    Completion,
-    Engine,
-    EngineFailed,
-    GenerationRequest,
-    Message,
-    Priority,
-    RequestTooLong,
-)
+from qsum_lsp.engines.protocol import Completion, Engine, EngineFailed, RequestTooLong
 from qsum_lsp.errors import EngineUnavailable
 
-CLIENT_HEADER = b"x-qsum-client"
-_MAX_TOKENS_WHERE_UNSET = 256
+_CLIENT_HEADER = CLIENT_HEADER.lower().encode()
 _SLOWEST_READER_SECONDS = 60.0
-_EVENT_SECONDS = 0.05  # each event costs a reader 0.3 ms, and no person sees more than twenty a second
-
-
-class _Part(msgspec.Struct):
-    type: Literal["text"]
-    text: str
-
-
-class _ChatMessage(msgspec.Struct):
-    role: Literal["system", "user", "assistant", "developer"]
-    content: str | list[_Part]
-
-    def message(self) -> Message:
-        text = self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
-        return Message("system" if self.role == "developer" else self.role, text)
-
-
-class _StreamOptions(msgspec.Struct):
-    include_usage: bool = False
-
-
-_Positive = Annotated[int, msgspec.Meta(ge=1)]
-
-
-class _ChatBody(msgspec.Struct):
-    """The fields that matter; decoding is always greedy, so those on sampling are ignored.
-
-    ``source``, ``enough_chars``, ``enough_sentences`` (see GenerationRequest) and ``priority`` (see Priority) are qsum's own and may be left out.
-    """
-
-    model: str
-    messages: Annotated[list[_ChatMessage], msgspec.Meta(min_length=1)]
-    max_tokens: _Positive | None = None
-    max_completion_tokens: _Positive | None = None
-    stream: bool = False
-    stream_options: _StreamOptions | None = None
-    n: Literal[1] | None = None
-    user: str | None = None
-    source: str | None = None
-    enough_chars: _Positive | None = None
-    enough_sentences: _Positive | None = None
-    priority: Annotated[int, msgspec.Meta(ge=0, le=3)] = Priority.BATCH
-
-    def request(self, context_tokens: int) -> GenerationRequest:
-        messages = tuple(message.message() for message in self.messages)
-        wanted = self.max_completion_tokens or self.max_tokens or _MAX_TOKENS_WHERE_UNSET
-        return GenerationRequest(
-            messages=messages,
-            source=messages[-1].content if self.source is None else self.source,
-            max_new_tokens=min(wanted, context_tokens),
-            enough_chars=self.enough_chars,
-            enough_sentences=self.enough_sentences,
-            priority=Priority(self.priority),
-        )
-
-
-_decoder = msgspec.json.Decoder(_ChatBody)
 
 
 class ChatEndpoint:
@@ -100,7 +36,7 @@ class ChatEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         try:
-            body = _decoder.decode(await read_body(scope, receive))
+            body = decode_chat_body(await read_body(scope, receive))
         except BadBody as error:
             await error.reply()(scope, receive, send)
             return
@@ -115,7 +51,7 @@ class ChatEndpoint:
             return
         client = _client_of(scope, body)
         self._clients.note(client)
-        pieces = _Pieces()
+        pieces = Pieces()
         on_text = pieces.add if body.stream else _ignore
         job = asyncio.create_task(
             self._scheduler.run(body.request(identity.context_tokens), client=client, on_text=on_text)
@@ -148,7 +84,7 @@ class ChatEndpoint:
         await json_reply(answer)(scope, receive, send)
 
     async def _stream(
-        self, body: _ChatBody, job: asyncio.Task[Completion], pieces: "_Pieces", send: Send
+        self, body: ChatBody, job: asyncio.Task[Completion], pieces: Pieces, send: Send
     ) -> None:
         """The status is sent with the first piece, so that a request that fails before has its own."""
         frame = self._frame("chat.completion.chunk")
@@ -222,52 +158,11 @@ def failure_reply(error: BaseException) -> Response:
     return error_reply(status, message, code, retry_after=retry_after)
 
 
-def _client_of(scope: Scope, body: _ChatBody) -> str:
+def _client_of(scope: Scope, body: ChatBody) -> str:
     for name, value in scope["headers"]:
-        if name == CLIENT_HEADER:
+        if name == _CLIENT_HEADER:
             return str(value.decode("latin-1"))[:64]
     return (body.user or "")[:64]
-
-
-class _Pieces:
-    """What an engine has written and nobody has read yet; ``max_new_tokens`` bounds it.
-
-    Pieces that come within ``_EVENT_SECONDS`` are handed on as one.
-    """
-
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._texts: list[str] = []
-        self._ended = False
-        self._ready = asyncio.Event()
-        self._timer: asyncio.TimerHandle | None = None
-        self._not_before = self._loop.time()
-
-    def add(self, text: str) -> None:
-        """The next piece."""
-        self._texts.append(text)
-        if self._timer is None:
-            self._timer = self._loop.call_at(self._not_before, self._ready.set)
-
-    def end(self, _: object) -> None:
-        """There will be no more."""
-        self._ended = True
-        if self._timer is not None:
-            self._timer.cancel()
-        self._ready.set()
-
-    async def next(self) -> str | None:
-        """All the text that is there, once there is any; None when it has ended and all is read."""
-        await self._ready.wait()
-        if not self._texts:
-            return None
-        text = "".join(self._texts)
-        self._texts.clear()
-        self._timer = None
-        self._not_before = self._loop.time() + _EVENT_SECONDS
-        if not self._ended:
-            self._ready.clear()
-        return text
 
 
 async def _until_gone(receive: Receive) -> None:

@@ -2,6 +2,9 @@
 
 from time import monotonic
 
+CLIENT_HEADER = "X-Qsum-Client"
+"""The header in which a client names itself."""
+
 _RECENT_SECONDS = 300.0
 
 

@@ -46,11 +46,11 @@ class Connection:
         self.users = 0
 
     @contextlib.contextmanager
-    def in_use(self) -> Iterator[ChatClient]:
+    def in_use(self) -> Iterator[None]:
         """Count a request."""
         self.users += 1
         try:
-            yield self.client
+            yield
         finally:
             self.users -= 1
 

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from qsum_lsp.engines.host.clients import CLIENT_HEADER
 from qsum_lsp.engines.host.launcher import Launcher
 from qsum_lsp.engines.protocol import (
     Completion,
@@ -94,7 +95,7 @@ class SharedEngine:
                     "enough_sentences": request.enough_sentences,
                 },
                 on_text=restart(),
-                headers={"X-Qsum-Client": self._name},
+                headers={CLIENT_HEADER: self._name},
             )
 
         async with self._limiter.slot(request.priority):

@@ -1,4 +1,4 @@
-"""The engine: loads the process once, queues requests in front of its slots, and shares prompt prefixes."""
+"""The engine: loads the process once, and queues requests in front of its slots."""
 
 import asyncio
 import contextlib
@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from qsum_lsp.engines.llama.prefixes import Prefixes
 from qsum_lsp.engines.llama.process import WorkerProcess
-from qsum_lsp.engines.llama.slots import Slot, Slots, common_prefix
+from qsum_lsp.engines.llama.slots import Slot, Slots
 from qsum_lsp.engines.llama.threads import default_threads
 from qsum_lsp.engines.llama.worker import WorkerConfig
 from qsum_lsp.engines.protocol import (
@@ -36,26 +37,24 @@ if TYPE_CHECKING:
     from qsum_lsp.engines.llama.chat import ChatEncoder
     from qsum_lsp.engines.llama.client import LlamaClient
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 _SLOTS = 5
 _BATCH_TOKENS = 128
 _LEAST_ANSWER_TOKENS = 16
-_LEAST_SHARED_TOKENS = 24
-_PREFIXES_KEPT = 8
 _DEATH_SECONDS = 1.0
 
 
 @dataclass(slots=True)
 class _Loaded:
-    """A model that is ready. ``prefixes`` are the tasks that save a shared beginning, by its tokens, oldest first."""
+    """A model that is ready."""
 
     process: WorkerProcess
     client: "LlamaClient"
     chat: "ChatEncoder"
     device: str
+    prefixes: Prefixes
     slots: Slots = field(default_factory=lambda: Slots(_SLOTS))
-    prefixes: "dict[tuple[int, ...], asyncio.Task[str | None]]" = field(default_factory=dict)
 
 
 class LlamaEngine:
@@ -142,7 +141,7 @@ class LlamaEngine:
                 )
             slot = await loaded.slots.acquire(tokens, request.priority)
             try:
-                await self._share_prefix(loaded, slot, tuple(tokens[:shared]), tokens)
+                await loaded.prefixes.bring(tuple(tokens[:shared]), slot, tokens)
                 slot.tokens = tokens
                 fitting = replace(request, max_new_tokens=min(wanted, room))
                 return await self._decode(loaded, slot, fitting, on_text, started)
@@ -192,43 +191,6 @@ class LlamaEngine:
                         seconds=now - started,
                     )
         raise EngineFailed("llama.cpp ended the answer early")
-
-    async def _share_prefix(
-        self, loaded: _Loaded, slot: Slot, prefix: tuple[int, ...], tokens: Sequence[int]
-    ) -> None:
-        """Bring the state after ``prefix`` to ``slot``, evaluating it only if no slot ever has."""
-        if len(prefix) < _LEAST_SHARED_TOKENS or common_prefix(slot.tokens, tokens) >= len(prefix):
-            return
-        task = loaded.prefixes.get(prefix)
-        if task is None:
-            while len(loaded.prefixes) >= _PREFIXES_KEPT:
-                oldest = loaded.prefixes.pop(next(iter(loaded.prefixes)))
-                oldest.add_done_callback(self._remove_state)
-            task = asyncio.create_task(self._save_prefix(loaded, slot, prefix))
-            loaded.prefixes[prefix] = task
-            await asyncio.shield(task)
-            return
-        name = await asyncio.shield(task)
-        if name is not None:
-            with contextlib.suppress(EngineFailed):  # removed meanwhile: the whole prompt is evaluated
-                await loaded.client.restore_slot(slot.number, name)
-
-    async def _save_prefix(self, loaded: _Loaded, slot: Slot, prefix: tuple[int, ...]) -> str | None:
-        name = f"prefix-{secrets.token_hex(8)}.bin"
-        try:
-            await loaded.client.evaluate(prefix, slot=slot.number)
-            await loaded.client.save_slot(slot.number, name)
-        except Exception:
-            log.debug("the shared prompt prefix could not be saved", exc_info=True)
-            loaded.prefixes.pop(prefix, None)
-            return None
-        return name
-
-    def _remove_state(self, saved: "asyncio.Task[str | None]") -> None:
-        name = None if saved.cancelled() else saved.result()
-        if name is not None and self._state_folder is not None:
-            with contextlib.suppress(OSError):
-                Path(self._state_folder.name, name).unlink()
 
     @contextlib.asynccontextmanager
     async def _speaking_to(self, loaded: _Loaded) -> AsyncIterator[None]:
@@ -305,13 +267,13 @@ class LlamaEngine:
             self._failure = f"The model process could not be started: {error}"
             raise EngineUnavailable(self._failure) from error
         client = LlamaClient(url, api_key)
-        return _Loaded(process, client, ChatEncoder(client), device)
+        prefixes = Prefixes(client, Path(self._state_folder.name))
+        return _Loaded(process, client, ChatEncoder(client), device, prefixes)
 
     async def _unload(self, loaded: _Loaded, why: EngineFailed | EngineUnavailable) -> None:
         loaded.slots.fail_waiting(why)
         await loaded.process.end()
-        for saved in loaded.prefixes.values():
-            saved.add_done_callback(self._remove_state)
+        loaded.prefixes.remove_all()
         await loaded.client.aclose()
 
 

@@ -7,16 +7,17 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable
 from dataclasses import asdict
 
+from qsum_lsp.daemon_thread import in_daemon_thread
 from qsum_lsp.engines.llama.worker import WorkerConfig
 from qsum_lsp.errors import EngineUnavailable
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 _LOG_LINES_KEPT = 60
 _LOG_SECONDS = 10.0
+_THREAD_NAME = "qsum-llama"
 
 
 class WorkerProcess:
@@ -35,7 +36,8 @@ class WorkerProcess:
             start_new_session=True,
             creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
         )
-        self._log_thread = _daemon(self._read_log)
+        self._log_thread = threading.Thread(target=self._read_log, name=_THREAD_NAME, daemon=True)
+        self._log_thread.start()
 
     @property
     def pid(self) -> int:
@@ -57,26 +59,8 @@ class WorkerProcess:
 
     async def ready(self) -> tuple[str, str]:
         """The server's URL and the device's name, once the model is loaded. Raises EngineUnavailable."""
-        loop = asyncio.get_running_loop()
-        line: asyncio.Future[bytes] = loop.create_future()
-
-        def deliver(value: bytes) -> None:
-            if not line.done():
-                line.set_result(value)
-
-        def handshake() -> None:
-            assert self._process.stdin is not None and self._process.stdout is not None  # noqa: S101, PT018
-            try:
-                self._process.stdin.write(json.dumps(asdict(self._config)).encode() + b"\n")
-                self._process.stdin.flush()
-                value = self._process.stdout.readline()
-            except (OSError, ValueError):
-                value = b""
-            _call_soon(loop, deliver, value)
-
-        _daemon(handshake)
         try:
-            reply = json.loads(await line)
+            reply = json.loads(await in_daemon_thread(self._handshake, name=_THREAD_NAME))
         except ValueError:
             reply = {"error": "the model process ended"}
         if "error" in reply:
@@ -87,27 +71,7 @@ class WorkerProcess:
 
     async def end(self) -> None:
         """Kill the process, which has nothing to save, and wait until it is gone."""
-        loop = asyncio.get_running_loop()
-        gone: asyncio.Future[None] = loop.create_future()
-
-        def deliver() -> None:
-            if not gone.done():
-                gone.set_result(None)
-
-        def kill() -> None:
-            self._process.kill()
-            self._process.wait()
-            self._log_thread.join()
-            for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
-                if pipe is not None:
-                    try:
-                        pipe.close()
-                    except OSError:
-                        log.debug("closing a pipe of the model process failed", exc_info=True)
-            _call_soon(loop, deliver)
-
-        _daemon(kill)
-        await asyncio.shield(gone)
+        await in_daemon_thread(self._kill, name=_THREAD_NAME)
 
     def why_ended(self) -> str:
         """For people: how the process came to its end."""
@@ -117,12 +81,33 @@ class WorkerProcess:
             return f"the model process was ended by signal {-code}{killed}"
         return f"the model process ended with code {code}"
 
+    def _handshake(self) -> bytes:
+        """Tell the process what to load; the line it answers, empty where it ends without one."""
+        assert self._process.stdin is not None and self._process.stdout is not None  # noqa: S101, PT018
+        try:
+            self._process.stdin.write(json.dumps(asdict(self._config)).encode() + b"\n")
+            self._process.stdin.flush()
+            return self._process.stdout.readline()
+        except (OSError, ValueError):
+            return b""
+
+    def _kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._log_thread.join()
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                try:
+                    pipe.close()
+                except OSError:
+                    _log.debug("closing a pipe of the model process failed", exc_info=True)
+
     def _read_log(self) -> None:
         assert self._process.stderr is not None  # noqa: S101
         for raw in self._process.stderr:
             line = raw.decode("utf-8", "replace").rstrip()
             self._lines.append(line)
-            log.debug("%s", line)
+            _log.debug("%s", line)
 
     def _why_not(self, error: str) -> str:
         lines = list(self._lines)
@@ -149,16 +134,3 @@ class WorkerProcess:
         return (
             f"{path}: llama.cpp could not load this file ({reason}). Pull the model again, or choose another."
         )
-
-
-def _daemon(target: Callable[[], None]) -> threading.Thread:
-    thread = threading.Thread(target=target, name="qsum-llama", daemon=True)
-    thread.start()
-    return thread
-
-
-def _call_soon(loop: asyncio.AbstractEventLoop, callback: Callable[..., None], *values: object) -> None:
-    try:
-        loop.call_soon_threadsafe(callback, *values)
-    except RuntimeError:
-        log.debug("the event loop closed before the model process answered")

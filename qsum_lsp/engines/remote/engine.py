@@ -29,6 +29,7 @@ from qsum_lsp.engines.remote.resume import resumable
 from qsum_lsp.engines.remote.retry import Patience
 from qsum_lsp.engines.shared_task import result_of
 from qsum_lsp.errors import EngineUnavailable, UsageError
+from qsum_lsp.http_environment import UnusableEnvironment, from_environment
 from qsum_lsp.settings.values import Settings
 
 if TYPE_CHECKING:
@@ -306,13 +307,15 @@ class RemoteEngine:
             except httpx.InvalidURL as error:
                 raise self._unavailable(f"`url` is no address: {error}.") from None
             try:
-                http = httpx.AsyncClient(
-                    base_url=url,
-                    auth=auth,
-                    timeout=httpx.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS, pool=None),
-                    limits=httpx.Limits(max_connections=None, max_keepalive_connections=32),
+                http = from_environment(
+                    lambda: httpx.AsyncClient(
+                        base_url=url,
+                        auth=auth,
+                        timeout=httpx.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS, pool=None),
+                        limits=httpx.Limits(max_connections=None, max_keepalive_connections=32),
+                    )
                 )
-            except (ImportError, OSError, ValueError, httpx.InvalidURL) as error:
+            except UnusableEnvironment as error:
                 raise self._unavailable(
                     f"What the environment says of proxies or certificates cannot be used: {str(error).rstrip('.')}. "
                     "Check ALL_PROXY, HTTP_PROXY, HTTPS_PROXY, NO_PROXY and SSL_CERT_FILE."

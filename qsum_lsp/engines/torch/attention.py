@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 import torch
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
-from qsum_lsp.engines.torch.options import Attention
+from qsum_lsp.engines.torch.trial import is_right
 from qsum_lsp.errors import EngineUnavailable
+from qsum_lsp.settings.values import Attention
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +137,12 @@ def agrees(backend: Backend, device: torch.device) -> bool:
     try:
         got = backend(q, k, v, Packed(starts[0], starts[1], queries, keys)).float()
     except Exception as error:  # not built in, or called in another way than in this version of PyTorch
-        log.info("An attention is not used, because it fails: %s", error)
+        _log.info("An attention is not used, because it fails: %s", error)
         return False
     rest = q.shape[0] - queries[-1]
     wanted = torch.zeros_like(got)
     wanted[:rest] = sdpa(q[:rest], k, v, Packed(starts[0], starts[1], queries[:-1], keys[:-1])).float()
-    return bool((got - wanted).norm() < 0.02 * wanted.norm())
+    return is_right(got, wanted)
 
 
 _FLASH = {  # the modules that provide each, as the packages flash-attn-4, flash-attn-3 or fa3-fwd, flash-attn name them

@@ -12,13 +12,14 @@ from qsum_lsp.engines.torch.kernels import elementwise, gate_up
 from qsum_lsp.engines.torch.linear import Dense, Linear
 from qsum_lsp.engines.torch.model import KvCache, Layer, Model, PrefillInput
 from qsum_lsp.engines.torch.tilings import power_of_two
+from qsum_lsp.engines.torch.trial import is_right
 
 try:
     from triton.tools.tensor_descriptor import TensorDescriptor
 except ImportError:  # before Triton 3.4
     TensorDescriptor = None
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 FUSED_TOKENS = 1024
 """Tokens from which one own kernel for the gate, the up and the activation is faster than cuBLAS and a kernel after it."""
@@ -107,13 +108,13 @@ def _fused_works(device: torch.device) -> bool:
     try:
         got = fused(weight, h, 2).float()
     except Exception as error:  # a compiler can fail in any way
-        log.warning("Prefills go without the fused gate and up: %s", error, exc_info=error)
+        _log.warning("Prefills go without the fused gate and up: %s", error, exc_info=error)
         return False
     gate, up = (h.float() @ weight.float().t()).chunk(2, dim=-1)
     wanted = F.silu(gate) * up
-    right = bool((got - wanted).norm() < 0.02 * wanted.norm())
+    right = is_right(got, wanted)
     if not right:
-        log.warning("Prefills go without the fused gate and up: its result is wrong on %s", device)
+        _log.warning("Prefills go without the fused gate and up: its result is wrong on %s", device)
     return right
 
 

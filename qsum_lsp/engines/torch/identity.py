@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 from qsum_lsp.engines.protocol import EngineIdentity
-from qsum_lsp.engines.torch.options import Quantization, TorchOptions
+from qsum_lsp.engines.torch.options import TorchOptions
 from qsum_lsp.engines.torch.source import ModelSource
+from qsum_lsp.settings.values import Quantization
 
 DEFAULT_CONTEXT = 32768
 

@@ -13,7 +13,7 @@ from qsum_lsp.engines.torch.executor import HOVER_SLOTS
 from qsum_lsp.engines.torch.foreign import TransformersRunner
 from qsum_lsp.engines.torch.memory import MIB, plan_memory
 from qsum_lsp.engines.torch.model import KvCache, Model
-from qsum_lsp.engines.torch.options import Quantization, TorchOptions
+from qsum_lsp.engines.torch.options import TorchOptions
 from qsum_lsp.engines.torch.runner import Runner
 from qsum_lsp.engines.torch.shape import ModelShape, read_config, stop_ids, supported
 from qsum_lsp.engines.torch.source import ModelSource
@@ -23,8 +23,9 @@ from qsum_lsp.engines.torch.tokenizer import ChatTokenizer
 from qsum_lsp.engines.torch.triton_path import TritonPath
 from qsum_lsp.engines.torch.weights import compact, load_model
 from qsum_lsp.errors import EngineUnavailable, OutOfDeviceMemory, UsageError
+from qsum_lsp.settings.values import Quantization
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 TIGHT = 4096 * MIB
 """Memory under which cuBLAS gets workspaces of 8 MiB; it takes one of 32 for every stream of an H100 by itself."""
@@ -144,7 +145,7 @@ def load(options: TorchOptions, source: ModelSource, context_tokens: int) -> Loa
         quantization=plan.quantization,
     )
     text = f"{device}, {str(model.dtype).removeprefix('torch.')}, quantization {plan.quantization}, attention {name}"
-    log.info("Loaded %s: %s, %d pages of cache", source.name, text, plan.pages)
+    _log.info("Loaded %s: %s, %d pages of cache", source.name, text, plan.pages)
     return Loaded(
         executor,
         tokenizer.result(),

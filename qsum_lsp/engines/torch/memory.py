@@ -6,11 +6,12 @@ import psutil
 import torch
 
 from qsum_lsp.engines.torch.model import page_bytes
-from qsum_lsp.engines.torch.options import Quantization, TorchOptions
+from qsum_lsp.engines.torch.options import TorchOptions
 from qsum_lsp.engines.torch.pages import PAGE_TOKENS
 from qsum_lsp.engines.torch.shape import ModelShape
 from qsum_lsp.engines.torch.weights import compute_dtype, weight_bytes
 from qsum_lsp.errors import OutOfDeviceMemory
+from qsum_lsp.settings.values import Quantization
 
 MIB = 1 << 20
 SHARE_OF_FREE = 0.85

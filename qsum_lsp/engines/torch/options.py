@@ -1,14 +1,8 @@
 """What can be set on the torch engine, as one value."""
 
 from dataclasses import dataclass
-from typing import Literal
 
-from qsum_lsp.settings.values import Settings
-
-Quantization = Literal["auto", "none", "nf4", "fp4", "int8"]
-Attention = Literal["auto", "flash_attention_2", "flash_attention_3", "flash_attention_4", "sdpa", "eager"]
-Compile = Literal["auto", "off", "default", "reduce-overhead", "max-autotune"]
-Speculation = Literal["auto", "off", "prompt-lookup", "draft"]
+from qsum_lsp.settings.values import Attention, Compile, Quantization, Settings, Speculation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 Call = Callable[[], None]
 
@@ -26,7 +26,7 @@ class Outbox:
             try:
                 loop.call_soon_threadsafe(_schedule, loop, theirs)
             except RuntimeError:  # closed while its requests were under way: nobody listens
-                log.debug("An event loop was closed before its requests ended")
+                _log.debug("An event loop was closed before its requests ended")
 
 
 def _schedule(loop: asyncio.AbstractEventLoop, calls: Sequence[Call]) -> None:

@@ -6,7 +6,7 @@ from typing import Generic, Protocol, TypeVar
 
 from qsum_lsp.engines.torch.graphs import Pool
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 Key = TypeVar("Key")
 
@@ -83,7 +83,7 @@ class PlainRecords(Generic[Key, AnyStep]):
         try:
             graph = self._record(step.run, self._pool)
         except RuntimeError as error:  # out of memory is one, like all that the device reports
-            log.warning("Step %s is not recorded: %s", key, error)
+            _log.warning("Step %s is not recorded: %s", key, error)
             self.stop()  # recording has waited for the device, so no record is under way
             return
         if self._pool is None:

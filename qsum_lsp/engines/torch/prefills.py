@@ -17,7 +17,7 @@ from qsum_lsp.engines.torch.model import PrefillInput
 from qsum_lsp.engines.torch.pages import PAGE_TOKENS
 from qsum_lsp.engines.torch.state import DecodeState
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 TOKENS = (256, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192)
 CONTEXT = (*TOKENS, 12288, 16384)
@@ -173,7 +173,7 @@ class PrefillLibrary:
         except (
             RuntimeError
         ) as error:  # an attention that cannot be recorded, say: prefills are launched as they are
-            log.warning("Prefills are not recorded: %s", error, exc_info=error)
+            _log.warning("Prefills are not recorded: %s", error, exc_info=error)
             self._captures = False
             self.drop_graphs()
             return

@@ -10,12 +10,12 @@ import torch
 from qsum_lsp.engines.torch.graphs import Pool, record
 from qsum_lsp.engines.torch.linear import Quantized4
 from qsum_lsp.engines.torch.model import KvCache, Model
-from qsum_lsp.engines.torch.options import Compile
 from qsum_lsp.engines.torch.plain_records import PlainRecords
 from qsum_lsp.engines.torch.speculation import DraftModel, PromptLookup
 from qsum_lsp.engines.torch.state import DecodeState
 from qsum_lsp.engines.torch.step import DecodeStep, Drafter, EagerForward, Forward
 from qsum_lsp.engines.torch.triton_path import TritonPath
+from qsum_lsp.settings.values import Compile
 
 BUCKETS = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 160, 192, 224, 256)
 """Rows that an optimised step has; a smaller batch is filled up with idle rows."""

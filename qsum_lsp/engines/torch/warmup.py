@@ -10,7 +10,7 @@ import torch
 
 from qsum_lsp.engines.torch.steps import StepKey
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 class WarmUp:
@@ -71,7 +71,7 @@ class WarmUp:
 
     def give_up(self, key: StepKey, error: Exception) -> None:
         """Never offer ``key``: the engine serves such batches in eager mode."""
-        log.warning("Step %s cannot be optimised: %s", key, error, exc_info=error)
+        _log.warning("Step %s cannot be optimised: %s", key, error, exc_info=error)
         # the first line of torch.compile's errors says no more than that there is one
         self.failure = " ".join(f"{type(error).__name__}: {error}".splitlines()[:2])
         self._ready.discard(key)
@@ -88,7 +88,7 @@ class WarmUp:
             try:
                 self._compile(key)
             except Exception as error:  # a compiler can fail in any way, and once only
-                log.info("Step %s is compiled once more", key, exc_info=error)
+                _log.info("Step %s is compiled once more", key, exc_info=error)
                 try:
                     self._compile(key)
                 except Exception as again:  # eager mode still serves

@@ -4,89 +4,21 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 
-from qsum_lsp.summaries.grounding.reading import Reading, spoken_words, stem
+from qsum_lsp.summaries.grounding.reading import Reading, spoken_words
+from qsum_lsp.summaries.grounding.stems import stem
 
-_NEGATIONS = frozenset(
-    [
-        "not",
-        "no",
-        "never",
-        "cannot",
-        "without",
-        "none",
-        "nor",
-        "neither",
-        "nothing",
-        "nobody",
-        "n't",
-        "don't",
-        "doesn't",
-        "isn't",
-        "aren't",
-        "can't",
-        "won't",
-        "shouldn't",
-        "mustn't",
-        "didn't",
-        "wasn't",
-        "weren't",
-        "couldn't",
-        "wouldn't",
-        "hasn't",
-        "haven't",
-        "nicht",
-        "kein",
-        "keine",
-        "keinen",
-        "keiner",
-        "nie",
-        "niemals",
-        "ohne",
-        "ne",
-        "pas",
-        "jamais",
-        "sans",
-        "aucun",
-        "aucune",
-        "sin",
-        "nunca",
-        "ningún",
-        "ninguna",
-        "não",
-        "sem",
-        "nenhum",
-        "nenhuma",
-        "non",
-        "mai",
-        "senza",
-        "nessun",
-        "niet",
-        "geen",
-        "nooit",
-        "zonder",
-        "не",
-        "нет",
-        "без",
-        "никогда",
-    ]
-)
-_LIMITS = frozenset(
-    [
-        "only",
-        "solely",
-        "exclusively",
-        "nur",
-        "seulement",
-        "uniquement",
-        "solo",
-        "solamente",
-        "sólo",
-        "apenas",
-        "soltanto",
-        "alleen",
-        "только",
-    ]
-)
+_NEGATIONS = frozenset((
+    "not", "no", "never", "cannot", "without", "none", "nor", "neither", "nothing", "nobody", "n't", "don't",
+    "doesn't", "isn't", "aren't", "can't", "won't", "shouldn't", "mustn't", "didn't", "wasn't", "weren't",
+    "couldn't", "wouldn't", "hasn't", "haven't", "nicht", "kein", "keine", "keinen", "keiner", "nie",
+    "niemals", "ohne", "ne", "pas", "jamais", "sans", "aucun", "aucune", "sin", "nunca", "ningún", "ninguna",
+    "não", "sem", "nenhum", "nenhuma", "non", "mai", "senza", "nessun", "niet", "geen", "nooit", "zonder",
+    "не", "нет", "без", "никогда",
+))  # fmt: skip
+_LIMITS = frozenset((
+    "only", "solely", "exclusively", "nur", "seulement", "uniquement", "solo", "solamente", "sólo", "apenas",
+    "soltanto", "alleen", "только",
+))  # fmt: skip
 _REACH = 7
 _SLACK = 3
 _FEWEST_FOR_PASSAGE = 3

@@ -300,7 +300,7 @@ async def test_a_process_killed_while_idle_fails_no_request(engine: LlamaEngine)
 async def test_saved_states_that_are_not_kept_leave_the_disk(
     engine: LlamaEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("qsum_lsp.engines.llama.engine._PREFIXES_KEPT", 2)
+    monkeypatch.setattr("qsum_lsp.engines.llama.prefixes._PREFIXES_KEPT", 2)
 
     async def answer_under(rules: str) -> None:
         messages = (Message("system", rules), Message("user", "Hi"))
@@ -311,7 +311,7 @@ async def test_saved_states_that_are_not_kept_leave_the_disk(
     loaded = engine._loaded_now()
     assert loaded is not None
     names = {path.name for path in saved_states(engine)}
-    assert names == {await saved for saved in loaded.prefixes.values()}
+    assert names == {await saved for saved in loaded.prefixes._saved.values()}
     assert len(names) == 2
     psutil.Process(loaded.process.pid).kill()
     assert await loaded.process.ended_within(60)

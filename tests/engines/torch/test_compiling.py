@@ -26,9 +26,8 @@ class Record:
 async def _compiled(folder: Path, **settings: object) -> tuple[TorchEngine, Runner]:
     engine = TorchEngine(options(folder, max_batch=1, **settings))
     await engine.generate(request(words(9, 1), NEW))
-    assert engine._loaded is not None
-    executor = engine._loaded.executor
-    assert isinstance(executor, Runner)
+    executor = engine.device_thread.runner
+    assert executor is not None
     while executor.warm_up.pending:  # noqa: ASYNC110 - another thread counts it down
         await asyncio.sleep(0.05)
     assert executor.warm_up.failure is None

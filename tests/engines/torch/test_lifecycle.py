@@ -16,9 +16,8 @@ import torch
 
 from qsum_lsp.engines.protocol import EngineFailed, Message, Priority, RequestTooLong
 from qsum_lsp.engines.torch import TorchEngine
-from qsum_lsp.engines.torch.engine import READ_AT_ONCE
+from qsum_lsp.engines.torch.device_thread import READ_AT_ONCE
 from qsum_lsp.engines.torch.executor import Pending
-from qsum_lsp.engines.torch.runner import Runner
 from qsum_lsp.engines.torch.source import ModelSource
 from qsum_lsp.engines.torch.steps import StepKey
 from qsum_lsp.engines.torch.tokenizer import ChatTokenizer
@@ -31,8 +30,8 @@ NEW = 20
 
 
 def _free_pages(engine: TorchEngine) -> int:
-    assert engine._scheduler is not None
-    return engine._scheduler.free_pages
+    assert engine.device_thread.scheduler is not None
+    return engine.device_thread.scheduler.free_pages
 
 
 async def test_more_requests_than_slots_and_pages_wait(qwen: Path) -> None:
@@ -116,10 +115,9 @@ async def test_collecting_garbage_spares_what_stays_and_finds_a_closed_engine(qw
     engine = TorchEngine(options(qwen))
     await engine.load()
     assert gc.get_freeze_count() > 10_000
-    assert engine._loaded is not None
-    assert isinstance(engine._loaded.executor, Runner)
-    model = weakref.ref(engine._loaded.executor.model)
-    engine._loaded.executor.itself = engine._loaded.executor  # type: ignore[attr-defined] — what refers to itself
+    assert engine.device_thread.runner is not None
+    model = weakref.ref(engine.device_thread.runner.model)
+    engine.device_thread.runner.itself = engine.device_thread.runner  # type: ignore[attr-defined] — what refers to itself
     await engine.aclose()
     assert gc.get_freeze_count() == 0
     assert model() is None

@@ -117,9 +117,8 @@ def never_ready(monkeypatch: pytest.MonkeyPatch) -> None:
 async def _engine(folder: Path, recorder: Recorder | None, **settings: object) -> tuple[TorchEngine, Runner]:
     engine = TorchEngine(options(folder, **({"compile": "reduce-overhead"} | settings)))
     await engine.load()
-    assert engine._loaded is not None
-    executor = engine._loaded.executor
-    assert isinstance(executor, Runner)
+    executor = engine.device_thread.runner
+    assert executor is not None
     if recorder is not None:
         executor.steps.plain_records = PlainRecords(recorder)
     return engine, executor
@@ -201,10 +200,11 @@ async def test_records_are_given_up_for_a_step_or_a_prefill(
         return real(self, *values, **named)
 
     monkeypatch.setattr(Runner, work, fail_beside_records)
-    assert engine._scheduler is not None
-    before = engine._scheduler._prefill_tokens, engine._scheduler._max_batch
+    scheduler = engine.device_thread.scheduler
+    assert scheduler is not None
+    before = scheduler._prefill_tokens, scheduler._max_batch
     assert await answer(engine, prompts, NEW) == [reference(qwen, prompt, NEW) for prompt in prompts]
-    assert (engine._scheduler._prefill_tokens, engine._scheduler._max_batch) == before
+    assert (scheduler._prefill_tokens, scheduler._max_batch) == before
     assert not executor.steps.plain_records
     await engine.aclose()
 

@@ -95,12 +95,17 @@ def submitted(
     return device, scheduler, sequences
 
 
+def turn(scheduler: Scheduler) -> None:
+    """Launch what can be launched, else wait for what was."""
+    if not scheduler.launch():
+        scheduler.land()
+
+
 def run(priorities: list[Priority]) -> tuple[Device, list[list[int]]]:
     """Until all are answered."""
     device, scheduler, sequences = submitted(priorities, lambda error: pytest.fail(str(error)))
     while not scheduler.idle:
-        if not scheduler.launch():
-            scheduler.land()
+        turn(scheduler)
     return device, [sequence.answer for sequence in sequences]
 
 
@@ -119,28 +124,23 @@ def test_who_waits_for_a_first_word_does_not_wait_for_the_others() -> None:
     assert answers == [[WORD] * NEW] * 6
 
 
-def _turn(scheduler: Scheduler) -> None:
-    if not scheduler.launch():
-        scheduler.land()
-
-
 def test_a_hover_does_not_wait_for_a_batch_that_fills_all_slots() -> None:
     device, scheduler, _ = submitted([], lambda error: pytest.fail(str(error)))
     batch = [_sequence(Priority.BATCH, new=60) for _ in range(20)]
     for sequence in batch:
         scheduler.submit(sequence)
     while not device.steps or device.steps[-1] < 8:
-        _turn(scheduler)
+        turn(scheduler)
     steps = len(device.steps)
     hover = _sequence(Priority.HOVER)
     scheduler.submit(hover)
     while not hover.over:
-        _turn(scheduler)
+        turn(scheduler)
     assert hover.answer == [WORD] * NEW
     assert device.prefills[-1] == 1, "its prompt is read next, and alone"
     assert len(device.steps) - steps <= NEW + 2 * FLIGHTS
     while not scheduler.idle:
-        _turn(scheduler)
+        turn(scheduler)
     assert max(device.steps) == 8, "no step has more rows than it is made for"
     assert [sequence.answer for sequence in batch] == [[WORD] * 60] * 20
 
@@ -152,12 +152,12 @@ def test_a_hover_does_not_wait_for_the_prompts_of_a_batch() -> None:
     hover = _sequence(Priority.HOVER)
     scheduler.submit(hover)
     while not hover.over:
-        _turn(scheduler)
+        turn(scheduler)
     assert device.prefills[under_way:] in ([1], [2, 1]), (
         "its prompt is read next, and no other before it has ended"
     )
     while not scheduler.idle:
-        _turn(scheduler)
+        turn(scheduler)
     assert sum(device.prefills) == 9
 
 
@@ -166,16 +166,16 @@ def test_prompts_are_read_again_however_long_somebody_hovers() -> None:
     hover = _sequence(Priority.HOVER, new=400)
     scheduler.submit(hover)
     while hover.landed == 0:
-        _turn(scheduler)
+        turn(scheduler)
     late = [_sequence(Priority.BATCH) for _ in range(6)]
     for sequence in late:
         scheduler.submit(sequence)
     begun = len(device.steps)
     while not late[0].landed:
-        _turn(scheduler)
+        turn(scheduler)
     assert HELD_BACK - FLIGHTS <= len(device.steps) - begun <= HELD_BACK + 3 * FLIGHTS
     while not all(sequence.over for sequence in late):
-        _turn(scheduler)
+        turn(scheduler)
     assert not hover.over
 
 
@@ -184,8 +184,7 @@ def test_when_the_device_fails_all_are_told_once(turns: int) -> None:
     told: list[EngineFailed] = []
     _, scheduler, sequences = submitted([Priority.HOVER] * 6, told.append)
     for _ in range(turns):
-        if not scheduler.launch():
-            scheduler.land()
+        turn(scheduler)
     ended = [sequence for sequence in sequences if sequence.over]
     scheduler.abandon(EngineFailed("The device failed."))
     assert len(told) + len(ended) == 6
