@@ -97,8 +97,9 @@ class Runner:
 
     def _step(self, sequences: Sequence[RunningSequence], *, queries: int) -> Pending:
         slots = [sequence.slot for sequence in sequences]
-        # launched steps may have made a row longer than the host knows by now
-        longest = max(len(s.prompt) + s.landed + (s.flights + 1) * queries for s in sequences)
+        # launched steps may have made a row longer than the host knows by now, and have drafted where this one does not
+        most = self.draft_tokens + 1
+        longest = max(len(s.prompt) + s.landed + s.flights * most + queries for s in sequences)
         context = min(longest, self.state.context)
         key = self._key(len(slots), queries, context)
         with self._on(prefill=False):

@@ -7,6 +7,10 @@ import pytest
 
 from qsum_lsp.engines.protocol import Priority
 from qsum_lsp.engines.torch import TorchEngine
+from qsum_lsp.engines.torch.loading import load
+from qsum_lsp.engines.torch.scheduler import Scheduler
+from qsum_lsp.engines.torch.sequence import RunningSequence
+from qsum_lsp.engines.torch.source import ModelSource
 from tests.engines.torch.tiny import answer, options, reference, request, save_model, tokens, words
 
 NEW = 24
@@ -82,6 +86,41 @@ async def test_draft_model(folder: Path, tmp_path: Path) -> None:
     for model in (draft, folder):  # a draft model that is nearly always wrong, and one that is always right
         engine = TorchEngine(options(folder, speculation="draft", draft_model=str(model)))
         assert await _answers(engine, prompts, 40) == expected
+
+
+def _sequence(prompt: list[int], new_tokens: int) -> RunningSequence:
+    return RunningSequence(
+        prompt=prompt,
+        limit=len(prompt) + new_tokens,
+        priority=Priority.BATCH,
+        on_tokens=lambda _: None,
+        on_finish=lambda _: None,
+        on_failure=lambda error: pytest.fail(str(error)),
+    )
+
+
+def test_a_step_without_drafts_sees_all_that_the_one_before_may_have_added(qwen: Path) -> None:
+    chosen = options(qwen, speculation="draft", draft_model=str(qwen))  # all drafts are right
+    loaded = load(chosen, ModelSource.find(chosen.model), 512)
+    for length in (
+        52,
+        53,
+    ):  # after nine tokens of answer, nearly as long as the smallest plain step is made for
+        scheduler = Scheduler(
+            loaded.executor, stops=loaded.stops, max_batch=8, prefill_tokens=512, speculative_batch=2
+        )
+        first, late = _sequence(words(length, 12), 40), [_sequence(words(6, n), 4) for n in (1, 2)]
+        scheduler.submit(first)
+        while not scheduler.idle:
+            if first.landed == 9 and not late[0].pages:
+                assert first.flights == 1
+                for sequence in late:
+                    scheduler.submit(sequence)
+            if not scheduler.launch():
+                scheduler.land()
+        for sequence in (first, *late):
+            new_tokens = sequence.limit - len(sequence.prompt)
+            assert sequence.answer == reference(qwen, sequence.prompt, new_tokens)
 
 
 async def test_stop_in_mid_batch(tmp_path: Path) -> None:
