@@ -39,27 +39,38 @@ class TransformersRunner:
     def prefill(self, parts: Sequence[PrefillPart]) -> Pending:
         """See Executor."""
         rows = []
-        for part in parts:
-            if part.first:
+        try:
+            for part in parts:
+                slot, prompt = part.sequence.slot, part.sequence.prompt
+                if part.first:
+                    self._caches.pop(slot, None)
+                token = self._forward(slot, prompt[part.start : part.end], before=prompt[: part.start])
+                if part.last:
+                    rows.append([token])
+        except torch.OutOfMemoryError:
+            for part in parts:  # all come again, those that were read too
                 self._caches.pop(part.sequence.slot, None)
-            token = self._forward(part.sequence.slot, part.sequence.prompt[part.start : part.end])
-            if part.last:
-                rows.append([token])
+            raise
         return Pending(torch.tensor(rows, dtype=torch.int32))
 
     @torch.inference_mode()
     def step(self, sequences: Sequence[RunningSequence], *, drafts: int) -> Pending:  # noqa: ARG002 - this executor drafts nothing
         """See Executor; ``drafts`` is always 0."""
-        for slot in (s.slot for s in sequences):
+        for sequence in sequences:
+            slot = sequence.slot
             if slot not in self._stepped:  # else the step before failed at a later row
-                self._stepped[slot] = self._forward(slot, [self._last[slot]])
+                before = [*sequence.prompt, *sequence.answer[len(sequence.answer) - sequence.landed :]][:-1]
+                self._stepped[slot] = self._forward(slot, [self._last[slot]], before=before)
         rows = [[1, self._stepped.pop(s.slot)] for s in sequences]
         return Pending(torch.tensor(rows, dtype=torch.int32))
 
-    def _forward(self, slot: int, tokens: Sequence[int]) -> int:
+    def _forward(self, slot: int, tokens: Sequence[int], *, before: Sequence[int]) -> int:
+        # a pass that fails leaves some layers with the tokens and some without: then all is computed again
+        cache = self._caches.pop(slot, None)
+        fed = [*before, *tokens] if cache is None else list(tokens)
         out = self.model(
-            input_ids=torch.tensor([list(tokens)], device=self.device),
-            past_key_values=self._caches.get(slot),
+            input_ids=torch.tensor([fed], device=self.device),
+            past_key_values=cache,
             use_cache=True,
             logits_to_keep=1,
         )
