@@ -8,9 +8,14 @@ import pytest
 import torch
 from torch.fx import _symbolic_trace
 
+from qsum_lsp.engines.protocol import Priority
 from qsum_lsp.engines.torch import TorchEngine
 from qsum_lsp.engines.torch import steps as steps_module
+from qsum_lsp.engines.torch.loading import load
 from qsum_lsp.engines.torch.runner import Runner
+from qsum_lsp.engines.torch.scheduler import Scheduler
+from qsum_lsp.engines.torch.sequence import RunningSequence
+from qsum_lsp.engines.torch.source import ModelSource
 from tests.engines.torch.tiny import options, reference, request, tokens, words
 
 NEW = 6
@@ -18,6 +23,9 @@ NEW = 6
 
 class Record:
     """Stands in for a CUDA graph."""
+
+    def __init__(self, launch: Callable[[], None]) -> None:
+        self.replay = launch
 
     def pool(self) -> tuple[int, int]:
         return 0, 1
@@ -56,7 +64,7 @@ async def test_nothing_is_recorded_while_a_thread_compiles(
     def record(launch: Callable[[], None], _pool: object, _stream: object) -> Record:
         launch()
         recorded.append(1)
-        return Record()
+        return Record(launch)
 
     monkeypatch.setattr(steps_module, "record", record)
     engine, executor = await _compiled(qwen, compile="reduce-overhead")
@@ -72,3 +80,39 @@ async def test_nothing_is_recorded_while_a_thread_compiles(
     assert len(recorded) == 1
     library.captures = False
     await engine.aclose()
+
+
+def test_a_step_that_is_recorded_in_the_middle_of_an_answer_goes_on_with_it(
+    qwen: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps_module, "record", lambda launch, _pool, _stream: Record(launch))
+    monkeypatch.setattr(torch, "compile", lambda step, **_: step)
+    chosen = options(qwen, compile="reduce-overhead")
+    loaded = load(chosen, ModelSource.find(chosen.model), 512)
+    executor = loaded.executor
+    assert isinstance(executor, Runner)
+    key = executor.steps.key(1, 1, 64, optimised=True)
+    executor.warm_up.ask(key)
+    executor.warm_up._compile(key)
+    executor.steps.captures = True  # as on a GPU
+    scheduler = Scheduler(executor, stops=loaded.stops, max_batch=8, prefill_tokens=512, speculative_batch=2)
+    prompt = words(12, 3)
+    sequence = RunningSequence(
+        prompt=prompt,
+        limit=len(prompt) + NEW,
+        priority=Priority.BATCH,
+        on_tokens=lambda _: None,
+        on_finish=lambda _: None,
+        on_failure=lambda error: pytest.fail(str(error)),
+    )
+    scheduler.submit(sequence)
+    with executor.steps._compiling:  # another size is being compiled
+        while sequence.landed < NEW // 2:
+            if not scheduler.launch():
+                scheduler.land()
+    assert not executor.steps._graphs
+    for _ in range(4 * NEW):
+        if not scheduler.launch():
+            scheduler.land()
+    assert executor.steps._graphs
+    assert sequence.answer == reference(qwen, prompt, NEW)
