@@ -103,8 +103,8 @@ class Runner:
         context = min(longest, self.state.context)
         key = self._key(len(slots), queries, context)
         with self._on(prefill=False):
-            if key.optimised:
-                self.steps.capture(key)  # where that was not done ahead
+            if key.optimised and not self._can_run(key):
+                key = self._key(len(slots), queries, context)
             step = self.steps.get(key)
             padded = tuple(slots + [self.state.idle_slot] * (key.rows - len(slots)))
             if not key.optimised or self._rows.get(key) != padded:
@@ -121,6 +121,16 @@ class Runner:
         if self.warm_up.ready(best):
             return best
         return self.steps.key(rows, queries, context, optimised=False, recorded=self._records_plain_steps)
+
+    def _can_run(self, key: StepKey) -> bool:
+        # recorded here where that was not done ahead
+        try:
+            self.steps.capture(key)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            self.warm_up.give_up(key, error)
+        return self.warm_up.ready(key)
 
     @property
     def _records_plain_steps(self) -> bool:
