@@ -1,6 +1,8 @@
 """The engine's tokens are those of transformers' greedy generate, whatever goes on around a request."""
 
 import asyncio
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from qsum_lsp.engines.torch.loading import load
 from qsum_lsp.engines.torch.scheduler import Scheduler
 from qsum_lsp.engines.torch.sequence import RunningSequence
 from qsum_lsp.engines.torch.source import ModelSource
+from qsum_lsp.errors import UsageError
 from tests.engines.torch.tiny import answer, options, reference, request, save_model, tokens, words
 
 NEW = 24
@@ -86,6 +89,26 @@ async def test_draft_model(folder: Path, tmp_path: Path) -> None:
     for model in (draft, folder):  # a draft model that is nearly always wrong, and one that is always right
         engine = TorchEngine(options(folder, speculation="draft", draft_model=str(model)))
         assert await _answers(engine, prompts, 40) == expected
+
+
+@pytest.mark.parametrize("other", ["ids", "size"])
+async def test_a_draft_model_of_another_vocabulary_is_refused(qwen: Path, tmp_path: Path, other: str) -> None:
+    draft = shutil.copytree(qwen, tmp_path / "draft")
+    file = draft / "tokenizer.json"
+    tokenizer = json.loads(file.read_text("utf-8"))
+    vocabulary = tokenizer["model"]["vocab"]
+    size = len(vocabulary)
+    tokenizer["model"]["vocab"] = (
+        {word: size - 1 - number for word, number in vocabulary.items()}
+        if other == "ids"
+        else {word: number for word, number in vocabulary.items() if number < size * 2 // 3}
+    )
+    tokenizer["added_tokens"] = []
+    file.write_text(json.dumps(tokenizer), "utf-8")
+    engine = TorchEngine(options(qwen, speculation="draft", draft_model=str(draft)))
+    with pytest.raises(UsageError, match="has another vocabulary"):
+        await engine.load()
+    await engine.aclose()
 
 
 def _sequence(prompt: list[int], new_tokens: int) -> RunningSequence:
