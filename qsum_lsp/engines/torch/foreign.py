@@ -1,5 +1,6 @@
 """The executor of every other family (Gemma and the like): transformers' own model, one sequence at a time."""
 
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,9 @@ class TransformersRunner:
             **({} if attention == "auto" else {"attn_implementation": attention}),
         )
         self.model = self.model.to(device).eval()
+        # renamed within transformers 5; a name that a model does not know is ignored without a word
+        names = inspect.signature(self.model.forward).parameters
+        self._cache_name = "cache" if "cache" in names else "past_key_values"
         self._caches: dict[int, Any] = {}
         self._last: dict[int, int] = {}
         self._stepped: dict[int, int] = {}
@@ -70,11 +74,11 @@ class TransformersRunner:
         fed = [*before, *tokens] if cache is None else list(tokens)
         out = self.model(
             input_ids=torch.tensor([fed], device=self.device),
-            past_key_values=cache,
             use_cache=True,
             logits_to_keep=1,
+            **{self._cache_name: cache},
         )
-        self._caches[slot] = out.past_key_values
+        self._caches[slot] = out[self._cache_name]
         self._last[slot] = int(out.logits[0, -1].argmax())
         return self._last[slot]
 
