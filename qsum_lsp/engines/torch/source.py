@@ -16,7 +16,7 @@ from qsum_lsp.errors import EngineUnavailable
 if TYPE_CHECKING:
     from qsum_lsp.engines.torch.adapter import AdapterWeights
 
-CONVERTED = "qsum-converted-1"
+CONVERTED = "qsum-converted-2"
 """Part of a converted folder's name: changes with the conversion."""
 
 HUB_FILES = ["*.safetensors", "*.json", "*.jinja"]
