@@ -1,5 +1,6 @@
 """The executor of every other family (Gemma and the like): transformers' own model, one sequence at a time."""
 
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,9 @@ class TransformersRunner:
             **({} if attention == "auto" else {"attn_implementation": attention}),
         )
         self.model = self.model.to(device).eval()
+        # renamed within transformers 5; a name that a model does not know is ignored without a word
+        names = inspect.signature(self.model.forward).parameters
+        self._cache_name = "cache" if "cache" in names else "past_key_values"
         self._caches: dict[int, Any] = {}
         self._last: dict[int, int] = {}
         self._stepped: dict[int, int] = {}
@@ -39,31 +43,42 @@ class TransformersRunner:
     def prefill(self, parts: Sequence[PrefillPart]) -> Pending:
         """See Executor."""
         rows = []
-        for part in parts:
-            if part.first:
+        try:
+            for part in parts:
+                slot, prompt = part.sequence.slot, part.sequence.prompt
+                if part.first:
+                    self._caches.pop(slot, None)
+                token = self._forward(slot, prompt[part.start : part.end], before=prompt[: part.start])
+                if part.last:
+                    rows.append([token])
+        except torch.OutOfMemoryError:
+            for part in parts:  # all come again, those that were read too
                 self._caches.pop(part.sequence.slot, None)
-            token = self._forward(part.sequence.slot, part.sequence.prompt[part.start : part.end])
-            if part.last:
-                rows.append([token])
+            raise
         return Pending(torch.tensor(rows, dtype=torch.int32))
 
     @torch.inference_mode()
     def step(self, sequences: Sequence[RunningSequence], *, drafts: int) -> Pending:  # noqa: ARG002 - this executor drafts nothing
         """See Executor; ``drafts`` is always 0."""
-        for slot in (s.slot for s in sequences):
+        for sequence in sequences:
+            slot = sequence.slot
             if slot not in self._stepped:  # else the step before failed at a later row
-                self._stepped[slot] = self._forward(slot, [self._last[slot]])
+                before = [*sequence.prompt, *sequence.answer[len(sequence.answer) - sequence.landed :]][:-1]
+                self._stepped[slot] = self._forward(slot, [self._last[slot]], before=before)
         rows = [[1, self._stepped.pop(s.slot)] for s in sequences]
         return Pending(torch.tensor(rows, dtype=torch.int32))
 
-    def _forward(self, slot: int, tokens: Sequence[int]) -> int:
+    def _forward(self, slot: int, tokens: Sequence[int], *, before: Sequence[int]) -> int:
+        # a pass that fails leaves some layers with the tokens and some without: then all is computed again
+        cache = self._caches.pop(slot, None)
+        fed = [*before, *tokens] if cache is None else list(tokens)
         out = self.model(
-            input_ids=torch.tensor([list(tokens)], device=self.device),
-            past_key_values=self._caches.get(slot),
+            input_ids=torch.tensor([fed], device=self.device),
             use_cache=True,
             logits_to_keep=1,
+            **{self._cache_name: cache},
         )
-        self._caches[slot] = out.past_key_values
+        self._caches[slot] = out[self._cache_name]
         self._last[slot] = int(out.logits[0, -1].argmax())
         return self._last[slot]
 

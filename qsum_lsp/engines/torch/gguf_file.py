@@ -30,7 +30,7 @@ STOP_TOKENS = ("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "</s>")
 
 
 def convert(gguf: Path, folder: Path) -> None:
-    """Write ``folder``. Raises EngineUnavailable for an architecture that the own runner does not compute."""
+    """Write ``folder``. Raises EngineUnavailable for what the own runner does not compute."""
     import torch
     from gguf import GGUFReader
     from gguf.quants import dequantize
@@ -45,6 +45,9 @@ def convert(gguf: Path, folder: Path) -> None:
             "Name a folder of safetensors or a hub id instead."
         )
     config = _config(reader, architecture)
+    factors = next((tensor.data for tensor in reader.tensors if tensor.name == "rope_freqs.weight"), None)
+    if factors is not None:
+        config["rope_scaling"] = _rope_scaling(factors, config, gguf)
     tensors: dict[str, torch.Tensor] = {}
     for tensor in reader.tensors:
         name = transformers_name(tensor.name)
@@ -92,6 +95,31 @@ def _config(reader: Any, architecture: str) -> dict[str, Any]:
         "rope_theta": value("rope.freq_base", 10000.0),
         "hidden_act": "silu",
         "torch_dtype": "bfloat16",
+    }
+
+
+def _rope_scaling(factors: Any, config: dict[str, Any], gguf: Path) -> dict[str, Any]:
+    """As transformers names what divides the rotary frequencies. Raises EngineUnavailable where it has no name."""
+    factor, low, high, old = (
+        float(factors.max()),
+        1.0,
+        4.0,
+        8192,
+    )  # Llama 3.1 and later differ in the first alone
+    dim = config["head_dim"]
+    wavelength = 2 * np.pi * config["rope_theta"] ** (np.arange(0, dim, 2) / dim)
+    smooth = ((old / wavelength - low) / (high - low)).clip(0, 1)
+    if not np.allclose(1 / factors, (1 - smooth) / factor + smooth, rtol=1e-3):
+        raise EngineUnavailable(
+            f"{gguf.name} scales its rotary embedding in a way that qsum's torch engine does not know. "
+            "Name a folder of safetensors or a hub id instead."
+        )
+    return {
+        "rope_type": "llama3",
+        "factor": factor,
+        "low_freq_factor": low,
+        "high_freq_factor": high,
+        "original_max_position_embeddings": old,
     }
 
 

@@ -90,9 +90,10 @@ def load(options: TorchOptions, source: ModelSource, context_tokens: int) -> Loa
     draft_source = _draft_source(options)
     draft_folder = draft_source.fetch() if draft_source else None
     draft_shape = ModelShape.read(draft_folder) if draft_folder else None
-    if draft_shape is not None and draft_shape.vocabulary < shape.vocabulary // 2:
+    if draft_folder is not None and not tokenizer.result().shares_ids(ChatTokenizer(draft_folder)):
         raise UsageError(
-            f"draft_model = {options.draft_model!r} has another vocabulary than {options.model!r}."
+            f"draft_model = {options.draft_model!r} has another vocabulary than {options.model!r}: choose a smaller model "
+            "of the same family."
         )
     plan = plan_memory(options, shape, draft_shape, device, context_tokens)
     if device.type == "cuda":

@@ -97,13 +97,14 @@ class Runner:
 
     def _step(self, sequences: Sequence[RunningSequence], *, queries: int) -> Pending:
         slots = [sequence.slot for sequence in sequences]
-        # launched steps may have made a row longer than the host knows by now
-        longest = max(len(s.prompt) + s.landed + (s.flights + 1) * queries for s in sequences)
+        # launched steps may have made a row longer than the host knows by now, and have drafted where this one does not
+        most = self.draft_tokens + 1
+        longest = max(len(s.prompt) + s.landed + s.flights * most + queries for s in sequences)
         context = min(longest, self.state.context)
         key = self._key(len(slots), queries, context)
         with self._on(prefill=False):
-            if key.optimised:
-                self.steps.capture(key)  # where that was not done ahead
+            if key.optimised and not self._can_run(key):
+                key = self._key(len(slots), queries, context)
             step = self.steps.get(key)
             padded = tuple(slots + [self.state.idle_slot] * (key.rows - len(slots)))
             if not key.optimised or self._rows.get(key) != padded:
@@ -120,6 +121,16 @@ class Runner:
         if self.warm_up.ready(best):
             return best
         return self.steps.key(rows, queries, context, optimised=False, recorded=self._records_plain_steps)
+
+    def _can_run(self, key: StepKey) -> bool:
+        # recorded here where that was not done ahead
+        try:
+            self.steps.capture(key)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            self.warm_up.give_up(key, error)
+        return self.warm_up.ready(key)
 
     @property
     def _records_plain_steps(self) -> bool:

@@ -16,7 +16,7 @@ from qsum_lsp.errors import EngineUnavailable
 if TYPE_CHECKING:
     from qsum_lsp.engines.torch.adapter import AdapterWeights
 
-CONVERTED = "qsum-converted-1"
+CONVERTED = "qsum-converted-2"
 """Part of a converted folder's name: changes with the conversion."""
 
 HUB_FILES = ["*.safetensors", "*.json", "*.jinja"]
@@ -115,17 +115,23 @@ class ModelSource:
             return digest.hexdigest()[:16]
         files = [self.path] if self.path.is_file() else sorted(self.path.glob("*.safetensors"))
         for path in files:
-            size = path.stat().st_size
-            digest.update(f"{path.name}:{size}".encode())
-            with path.open("rb") as file:
-                digest.update(file.read(1 << 20))
-                file.seek(max(0, size - (1 << 20)))
-                digest.update(file.read())
+            _add(digest, path)
         return digest.hexdigest()[:16]
 
 
+def _add(digest: "hashlib._Hash", path: Path) -> None:
+    size = path.stat().st_size
+    digest.update(f"{path.name}:{size}".encode())
+    with path.open("rb") as file:
+        digest.update(file.read(1 << 20))
+        file.seek(max(0, size - (1 << 20)))
+        digest.update(file.read())
+
+
 def _converted_folder(gguf: Path) -> Path:
-    return home.compiled_folder() / f"{gguf.stem}-{gguf.stat().st_size}-{CONVERTED}"
+    digest = hashlib.sha256()  # files of one name and size can be different trainings of one model
+    _add(digest, gguf)
+    return home.compiled_folder() / f"{gguf.stem}-{digest.hexdigest()[:16]}-{CONVERTED}"
 
 
 def convert_gguf(gguf: Path) -> Path:

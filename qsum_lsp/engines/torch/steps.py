@@ -156,9 +156,13 @@ class StepLibrary:
 
     def _capture(self, key: StepKey) -> None:
         step = self.get(key)
+        rows = step.rows.clone()  # it may have run before, while another step was compiled
         step.rows.fill_(self._state.idle_slot)
-        step.run()  # allocates and initialises what a capture may not
-        graph = record(step.run, self._pool, self._stream)
+        try:
+            step.run()  # allocates and initialises what a capture may not
+            graph = record(step.run, self._pool, self._stream)
+        finally:
+            step.rows.copy_(rows)
         if self._pool is None:
             self._pool = graph.pool()
         self._graphs[key] = graph

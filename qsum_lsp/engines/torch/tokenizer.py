@@ -93,6 +93,12 @@ class ChatTokenizer:
         """The text of an answer that has no tokens yet."""
         return AnswerText(self._tokenizer)
 
+    def shares_ids(self, other: "ChatTokenizer") -> bool:
+        """True where ``other`` knows nearly all tokens, by the same ids; models of one family differ in unused ones."""
+        mine, theirs = self._tokenizer.get_vocab(), other._tokenizer.get_vocab()
+        common = mine.keys() & theirs.keys()
+        return len(common) > 0.9 * len(mine) and all(mine[token] == theirs[token] for token in common)
+
     def id_of(self, token: str) -> int | None:
         """The id of a token, or None."""
         number: int | None = self._tokenizer.token_to_id(token)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers.models.gemma.modeling_gemma import GemmaMLP
 
 from qsum_lsp.engines.protocol import EngineFailed, Message, Priority
 from qsum_lsp.engines.torch import TorchEngine
@@ -65,17 +66,46 @@ async def test_out_of_memory_within_a_step_loses_no_token(
     calls = 0
     real = TransformersRunner._forward
 
-    def forward(self: TransformersRunner, slot: int, fed: list[int]) -> int:
+    def forward(self: TransformersRunner, slot: int, fed: list[int], **keywords: list[int]) -> int:
         nonlocal calls
         calls += 1
         if calls == 4 + 4 + 3:  # the third row of the second step after four prefills
             raise torch.OutOfMemoryError("no room")
-        return real(self, slot, fed)
+        return real(self, slot, fed, **keywords)
 
     monkeypatch.setattr(TransformersRunner, "_forward", forward)
     prompts = [words(length, 33) for length in (9, 12, 7, 15)]
     engine = TorchEngine(options(folder))
     assert await answer(engine, prompts, NEW) == [reference(folder, prompt, NEW) for prompt in prompts]
+    await engine.aclose()
+
+
+@pytest.mark.parametrize(
+    "passes",
+    [6, 8, 11, 12, 14, 22],
+    ids=lambda passes: f"layer pass {passes}",
+)
+async def test_out_of_memory_between_two_layers_changes_no_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, passes: int
+) -> None:
+    # two layers: 1-4 read the first prompt and the second's beginning, 5-10 its end and the others, then all are decoded
+    folder = save_model(tmp_path / "gemma", "gemma")
+    prompts = [words(length, 36) for length in (9, 400, 7, 15)]
+    expected = [reference(folder, prompt, NEW) for prompt in prompts]
+    engine = TorchEngine(options(folder, prefill_tokens=300))
+    await engine.load()
+    real, calls = GemmaMLP.forward, 0
+
+    def forward(self: GemmaMLP, x: torch.Tensor) -> torch.Tensor:
+        nonlocal calls
+        calls += 1
+        if calls == passes:
+            raise torch.OutOfMemoryError("no room")
+        return real(self, x)
+
+    monkeypatch.setattr(GemmaMLP, "forward", forward)
+    assert await answer(engine, prompts, NEW) == expected
+    assert calls > passes
     await engine.aclose()
 
 

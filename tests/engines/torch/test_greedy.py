@@ -1,12 +1,20 @@
 """The engine's tokens are those of transformers' greedy generate, whatever goes on around a request."""
 
 import asyncio
+import json
+import shutil
+import warnings
 from pathlib import Path
 
 import pytest
 
 from qsum_lsp.engines.protocol import Priority
 from qsum_lsp.engines.torch import TorchEngine
+from qsum_lsp.engines.torch.loading import load
+from qsum_lsp.engines.torch.scheduler import Scheduler
+from qsum_lsp.engines.torch.sequence import RunningSequence
+from qsum_lsp.engines.torch.source import ModelSource
+from qsum_lsp.errors import UsageError
 from tests.engines.torch.tiny import answer, options, reference, request, save_model, tokens, words
 
 NEW = 24
@@ -84,6 +92,61 @@ async def test_draft_model(folder: Path, tmp_path: Path) -> None:
         assert await _answers(engine, prompts, 40) == expected
 
 
+@pytest.mark.parametrize("other", ["ids", "size"])
+async def test_a_draft_model_of_another_vocabulary_is_refused(qwen: Path, tmp_path: Path, other: str) -> None:
+    draft = shutil.copytree(qwen, tmp_path / "draft")
+    file = draft / "tokenizer.json"
+    tokenizer = json.loads(file.read_text("utf-8"))
+    vocabulary = tokenizer["model"]["vocab"]
+    size = len(vocabulary)
+    tokenizer["model"]["vocab"] = (
+        {word: size - 1 - number for word, number in vocabulary.items()}
+        if other == "ids"
+        else {word: number for word, number in vocabulary.items() if number < size * 2 // 3}
+    )
+    tokenizer["added_tokens"] = []
+    file.write_text(json.dumps(tokenizer), "utf-8")
+    engine = TorchEngine(options(qwen, speculation="draft", draft_model=str(draft)))
+    with pytest.raises(UsageError, match="has another vocabulary"):
+        await engine.load()
+    await engine.aclose()
+
+
+def _sequence(prompt: list[int], new_tokens: int) -> RunningSequence:
+    return RunningSequence(
+        prompt=prompt,
+        limit=len(prompt) + new_tokens,
+        priority=Priority.BATCH,
+        on_tokens=lambda _: None,
+        on_finish=lambda _: None,
+        on_failure=lambda error: pytest.fail(str(error)),
+    )
+
+
+def test_a_step_without_drafts_sees_all_that_the_one_before_may_have_added(qwen: Path) -> None:
+    chosen = options(qwen, speculation="draft", draft_model=str(qwen))  # all drafts are right
+    loaded = load(chosen, ModelSource.find(chosen.model), 512)
+    for length in (
+        52,
+        53,
+    ):  # after nine tokens of answer, nearly as long as the smallest plain step is made for
+        scheduler = Scheduler(
+            loaded.executor, stops=loaded.stops, max_batch=8, prefill_tokens=512, speculative_batch=2
+        )
+        first, late = _sequence(words(length, 12), 40), [_sequence(words(6, n), 4) for n in (1, 2)]
+        scheduler.submit(first)
+        while not scheduler.idle:
+            if first.landed == 9 and not late[0].pages:
+                assert first.flights == 1
+                for sequence in late:
+                    scheduler.submit(sequence)
+            if not scheduler.launch():
+                scheduler.land()
+        for sequence in (first, *late):
+            new_tokens = sequence.limit - len(sequence.prompt)
+            assert sequence.answer == reference(qwen, sequence.prompt, new_tokens)
+
+
 async def test_stop_in_mid_batch(tmp_path: Path) -> None:
     prompts = [words(length, 10) for length in (12, 33, 25)]
     plain = save_model(tmp_path / "plain", "qwen2", stops=(241,))
@@ -105,4 +168,8 @@ async def test_other_family_through_transformers(tmp_path: Path) -> None:
     folder = save_model(tmp_path / "gemma", "gemma")
     prompts = [words(length, 11) for length in (14, 37)]
     expected = [reference(folder, prompt, NEW) for prompt in prompts]
-    assert await _answers(TorchEngine(options(folder)), prompts) == expected
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "error", FutureWarning
+        )  # what transformers will no longer understand, it announces
+        assert await _answers(TorchEngine(options(folder)), prompts) == expected

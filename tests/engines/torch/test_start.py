@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from qsum_lsp.engines.torch import ahead, weights
+from qsum_lsp.engines.torch import ahead, gguf_file, weights
 from qsum_lsp.engines.torch.shape import ModelShape
+from qsum_lsp.engines.torch.source import ModelSource
 from tests.engines.torch.tiny import options
 
 CPU = torch.device("cpu")
@@ -24,6 +25,27 @@ def test_work_ahead_imports_no_pytorch_and_needs_no_gpu(qwen: Path) -> None:
     )
     run = subprocess.run([sys.executable, "-c", code, str(qwen)], capture_output=True, text=True, check=False)
     assert (run.stdout, run.stderr) == ("2 False\n", "")
+
+
+def test_a_gguf_file_is_converted_anew_where_another_of_its_name_and_size_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    converted: list[bytes] = []
+
+    def convert(gguf: Path, folder: Path) -> None:
+        converted.append(gguf.read_bytes())
+        folder.mkdir()
+        (folder / "config.json").write_bytes(gguf.read_bytes())
+
+    monkeypatch.setattr(gguf_file, "convert", convert)
+    for run, weights_of_run in (("first", b"{1}"), ("second", b"{2}"), ("first", b"{1}"), ("first", b"{3}")):
+        (tmp_path / run).mkdir(exist_ok=True)
+        path = tmp_path / run / "model.gguf"
+        path.write_bytes(weights_of_run)
+        source = ModelSource.find(str(path))
+        assert (source.fetch() / "config.json").read_bytes() == weights_of_run
+        assert source.config_path == source.fetch() / "config.json"
+    assert converted == [b"{1}", b"{2}", b"{3}"]
 
 
 def test_on_the_cpu_no_context_is_created(qwen: Path, monkeypatch: pytest.MonkeyPatch) -> None:
