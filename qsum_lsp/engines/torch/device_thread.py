@@ -174,6 +174,8 @@ class DeviceThread:
         self._read()
         if scheduler is not None and not scheduler.idle:
             self._advance(scheduler)
+        else:
+            self._outbox.send()  # what has ended must not wait for those that are not read yet
 
     def _read(self) -> None:
         """Tokenise the most urgent requests, unless the scheduler has enough to choose from, of none less urgent."""
