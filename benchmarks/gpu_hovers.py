@@ -5,7 +5,7 @@ import random
 import time
 from typing import Any
 
-from benchmarks.gpu_prompts import request
+from benchmarks.gpu_prompts import request, sections_per_second
 from qsum_lsp.engines.protocol import Engine, Priority
 
 LENGTH, NEW = 700, 48
@@ -20,10 +20,11 @@ async def hovers(engine: Engine, count: int = 1024) -> dict[str, Any]:
     chance = random.Random(3)
     lengths = [chance.randint(200, 1200) for _ in range(count)]
     alone = [await hover(engine, seed) for seed in range(40)][20:]
-    without = [await batch(engine, lengths, round_) for round_ in range(ROUNDS)]
+    seeds = range(10_000, 10_000 * (2 * ROUNDS + 1), 10_000)
+    without = [await sections_per_second(engine, lengths, seed) for seed in seeds[:ROUNDS]]
     times, rates = [], []
-    for round_ in range(ROUNDS, 2 * ROUNDS):
-        task = asyncio.create_task(batch(engine, lengths, round_))
+    for seed in seeds[ROUNDS:]:
+        task = asyncio.create_task(sections_per_second(engine, lengths, seed))
         await asyncio.sleep(chance.uniform(0.0, 0.3))
         while not task.done():
             times.append(await hover(engine, 100_000 + len(times)))
@@ -45,14 +46,6 @@ async def hover(engine: Engine, seed: int) -> tuple[float, float]:
         request(LENGTH, seed, NEW, Priority.HOVER), on_text=lambda _: stamps.append(time.perf_counter())
     )
     return (stamps[0] - asked) * 1000, (time.perf_counter() - asked) * 1000
-
-
-async def batch(engine: Engine, lengths: list[int], round_: int) -> float:
-    """Sections a second of a whole batch, with prompts that no other round had."""
-    requests = [request(length, 10_000 * (round_ + 1) + n) for n, length in enumerate(lengths)]
-    begun = time.perf_counter()
-    await asyncio.gather(*(engine.generate(each) for each in requests))
-    return len(lengths) / (time.perf_counter() - begun)
 
 
 def spread(times: list[tuple[float, float]]) -> dict[str, Any]:

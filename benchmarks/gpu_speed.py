@@ -27,7 +27,7 @@ import torch
 from benchmarks.gpu_hovers import hovers
 from benchmarks.gpu_model import save_random_model
 from benchmarks.gpu_profile import Ceilings, device_micros, prefill_work, step_work, table
-from benchmarks.gpu_prompts import NEW, request, text_of
+from benchmarks.gpu_prompts import NEW, request, sections_per_second, text_of
 from qsum_lsp.engines.protocol import Message
 from qsum_lsp.engines.torch import TorchEngine, TorchOptions, runner, scheduler, triton_path
 from qsum_lsp.engines.torch.executor import PrefillPart
@@ -147,14 +147,8 @@ async def many(
     chance = random.Random(3)
     lengths = [chance.randint(200, 1200) for _ in range(max(counts))]
     for count in counts:
-        rates = []
-        for round_ in range(rounds if count <= 256 else 1):
-            requests = [request(lengths[n], 1000 * round_ + n + 7) for n in range(count)]
-            begun = time.perf_counter()
-            done = await asyncio.gather(*(engine.generate(r) for r in requests))
-            seconds = time.perf_counter() - begun
-            assert all(d.new_tokens == NEW for d in done)
-            rates.append(count / seconds)
+        repeats = range(rounds if count <= 256 else 1)
+        rates = [await sections_per_second(engine, lengths[:count], 1000 * n + 7) for n in repeats]
         rate = statistics.median(rates[2:] or rates)
         floor = count / floor_seconds(lengths[:count], ceilings.product, ceilings.copy)
         limited = count / floor_seconds(lengths[:count], ceilings.sustained, ceilings.copy)

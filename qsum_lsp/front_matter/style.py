@@ -10,7 +10,7 @@ from qsum_lsp.front_matter.entries import Quoting
 from qsum_lsp.front_matter.marker import JSON_KEY
 from qsum_lsp.front_matter.page import Page
 from qsum_lsp.front_matter.site import KNOWN_KEYS
-from qsum_lsp.text.ends import is_ended
+from qsum_lsp.text.ends import FULL_STOPS, is_ended
 
 if TYPE_CHECKING:
     from qsum_lsp.summaries.values import SummaryOptions
@@ -21,7 +21,6 @@ DEFAULT_MAX_CHARS = 160
 _LENGTH_BOUNDS = (80, 400)
 _ENOUGH_FOR_LENGTH = 5
 _MOST = 0.8
-_FINAL_STOPS = (".", "。", "．", "｡", "।", "۔", "။", "።", "։")
 _ABBREVIATIONS = ("etc.", "e.g.", "i.e.", "Inc.", "Ltd.", "vs.", "approx.", "U.S.", "a.m.", "p.m.", "...")
 
 
@@ -95,10 +94,10 @@ class PageStyle:
             return summary + "." if len(summary) < self.max_chars else summary
         if (
             self.final_stop == "never"
-            and summary.endswith(_FINAL_STOPS)
+            and summary.endswith(tuple(FULL_STOPS))
             and not summary.endswith(_ABBREVIATIONS)
             and ". " not in summary
-            and not any(stop in summary[:-1] for stop in _FINAL_STOPS[1:])
+            and not any(stop in summary[:-1] for stop in FULL_STOPS.replace(".", ""))
         ):
             return summary[:-1]
         return summary

@@ -2,7 +2,10 @@
 
 import re
 
-STOPS = ".!?…。！？．｡।॥؟۔။።፧។։‼⁇⁈⁉"
+FULL_STOPS = ".。．｡।۔။።։"
+"""The marks that end a statement."""
+
+STOPS = FULL_STOPS + "!?…！？॥؟፧។‼⁇⁈⁉"
 """The marks that end a sentence."""
 
 # Quotes and brackets may close after them; French sets a space before its quotes.

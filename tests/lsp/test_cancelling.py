@@ -1,7 +1,9 @@
 """Cancelled requests, cancelled progress, closed documents: nothing goes on that nobody wants."""
 
 import asyncio
+import contextlib
 import time
+from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,18 @@ def settings(engine: ScriptedServer, **more: Any) -> dict[str, Any]:
     return engine.settings(**{"hover_wait_ms": 30_000} | more)
 
 
+@contextlib.asynccontextmanager
+async def hovering(
+    tmp_path: Path, engine: ScriptedServer, sections: int = 1
+) -> AsyncIterator[tuple[RawClient, Buffer, Awaitable[Any]]]:
+    """A client, its page and its hover over the first section, whose summary is being made."""
+    async with server(tmp_path, settings(engine)) as client:
+        buffer = Buffer(client, "file:///a.md", page(sections))
+        hover = buffer.start_hover(0)
+        await client.until(lambda: engine.script()["running"] == 1)
+        yield client, buffer, hover
+
+
 async def idle(client: RawClient, engine: ScriptedServer) -> None:
     """Until neither the server nor the engine has anything under way."""
     async with asyncio.timeout(20):
@@ -30,10 +44,7 @@ async def test_a_cancelled_hover_is_answered_at_once_and_stops_the_engine(
     tmp_path: Path, engine: ScriptedServer
 ) -> None:
     engine.change(**SLOW)
-    async with server(tmp_path, settings(engine)) as client:
-        buffer = Buffer(client, "file:///a.md", page(3))
-        hover = buffer.start_hover(0)
-        await client.until(lambda: engine.script()["running"] == 1)
+    async with hovering(tmp_path, engine, sections=3) as (client, _, hover):
         started = time.perf_counter()
         client.notify("$/cancelRequest", {"id": client.last_id})
         with pytest.raises(AnswerError) as error:
@@ -97,10 +108,7 @@ async def test_a_hover_right_after_one_that_was_cancelled_has_the_summary(
     tmp_path: Path, engine: ScriptedServer
 ) -> None:
     engine.change(seconds_per_word=0.05)
-    async with server(tmp_path, settings(engine)) as client:
-        buffer = Buffer(client, "file:///a.md", page(1))
-        first = buffer.start_hover(0)
-        await client.until(lambda: engine.script()["running"] == 1)
+    async with hovering(tmp_path, engine) as (client, buffer, first):
         client.notify(
             "$/cancelRequest", {"id": client.last_id}
         )  # an editor whose pointer moves on in the heading
@@ -114,10 +122,7 @@ async def test_a_hover_right_after_a_document_is_opened_again_has_the_summary(
     tmp_path: Path, engine: ScriptedServer
 ) -> None:
     engine.change(seconds_per_word=0.05)
-    async with server(tmp_path, settings(engine)) as client:
-        buffer = Buffer(client, "file:///a.md", page(1))
-        before = buffer.start_hover(0)
-        await client.until(lambda: engine.script()["running"] == 1)
+    async with hovering(tmp_path, engine) as (client, buffer, before):
         buffer.close()
         after = Buffer(client, "file:///a.md", page(1)).start_hover(0)
         assert "No summary" in (await before)["contents"]["value"]
@@ -163,10 +168,7 @@ async def test_nothing_is_reported_after_the_end_though_another_wants_the_work(
     tmp_path: Path, engine: ScriptedServer
 ) -> None:
     engine.change(seconds_per_word=0.15)
-    async with server(tmp_path, settings(engine)) as client:
-        buffer = Buffer(client, "file:///a.md", page(1))
-        hover = buffer.start_hover(0)
-        await client.until(lambda: engine.script()["running"] == 1)
+    async with hovering(tmp_path, engine) as (client, buffer, hover):
         command = client.start(
             "workspace/executeCommand",
             {"command": "qsum.summarizeSection", "arguments": [buffer.uri, 0], "workDoneToken": "mine"},

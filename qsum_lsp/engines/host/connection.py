@@ -12,9 +12,9 @@ from qsum_lsp.engines.remote.failures import ConnectionLost, StatusError
 
 _CONNECT_SECONDS = 10.0
 _HEALTH_SECONDS = 30.0
-_MOST_CHARACTERS = (
-    512 * 1024
-)  # in one body; six times that, which JSON can make of them, is under the process's limit
+_MOST_CHARACTERS = 512 * 1024
+"""Of one body; six times that, which JSON can make of them, is under the process's limit."""
+
 _KEEP_ALIVE_SECONDS = 20.0  # under the server's, which so never closes a connection that is being used
 
 

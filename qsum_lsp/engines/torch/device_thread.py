@@ -84,8 +84,8 @@ class DeviceThread:
     @property
     def warming(self) -> bool:
         """True while steps are still being optimised beside the work, or nothing is loaded yet."""
-        loaded = self.loaded
-        return loaded is None or (isinstance(loaded.executor, Runner) and loaded.executor.warming)
+        runner = self.runner
+        return self.loaded is None if runner is None else runner.warming
 
     def start(self) -> None:
         """Begin to load the model, where that was not begun before."""
@@ -158,9 +158,10 @@ class DeviceThread:
     def _turn(self) -> None:
         """Take in what has arrived, launch what can be launched, tell what is there."""
         scheduler = self.scheduler if self.failure is None else None
-        busy = self._inbox.waiting > 0 or (scheduler is not None and not scheduler.idle)
-        if not busy:
+        idle = scheduler is None or scheduler.idle
+        if idle:  # else while the device works
             self._outbox.send()
+        busy = not idle or self._inbox.waiting > 0
         if scheduler is not None and (not busy or time.monotonic() > self._patient_until):
             self._begin_warm_up()
         if scheduler is not None and not busy and self._inbox.empty:
@@ -174,8 +175,6 @@ class DeviceThread:
         self._read()
         if scheduler is not None and not scheduler.idle:
             self._advance(scheduler)
-        else:
-            self._outbox.send()  # what has ended must not wait for those that are not read yet
 
     def _read(self) -> None:
         """Tokenise the most urgent requests, unless the scheduler has enough to choose from, of none less urgent."""

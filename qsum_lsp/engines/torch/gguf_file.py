@@ -100,12 +100,8 @@ def _config(reader: Any, architecture: str) -> dict[str, Any]:
 
 def _rope_scaling(factors: Any, config: dict[str, Any], gguf: Path) -> dict[str, Any]:
     """As transformers names what divides the rotary frequencies. Raises EngineUnavailable where it has no name."""
-    factor, low, high, old = (
-        float(factors.max()),
-        1.0,
-        4.0,
-        8192,
-    )  # Llama 3.1 and later differ in the first alone
+    factor = float(factors.max())
+    low, high, old = 1.0, 4.0, 8192  # the same for Llama 3.1 and all later ones
     dim = config["head_dim"]
     wavelength = 2 * np.pi * config["rope_theta"] ** (np.arange(0, dim, 2) / dim)
     smooth = ((old / wavelength - low) / (high - low)).clip(0, 1)
